@@ -1,0 +1,58 @@
+# `make run` and `make test` set up everything they need; `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help run test check format lint types protos protos-check imports eval bench settings clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+$(READY): pyproject.toml scripts/setup.sh
+	@bash scripts/setup.sh $(VENV)
+	@touch $@
+
+run: $(READY) ## start the four services, ingest the samples, ask three questions; ONCE=1 stops then
+	@exec $(BIN)/python -m rag_local
+
+test: $(READY) ## all tests, with the real parts
+	@$(BIN)/python -m rag_embedder.library
+	@$(BIN)/pytest $(TESTS)
+
+check: $(READY) protos-check lint types test ## what CI runs
+	@ONCE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
+
+format: $(READY) ## put the code into form
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix-only --quiet .
+
+lint: $(READY) ## form, lint, import contracts, contracts' style
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
+	@$(BIN)/buf lint
+
+types: $(READY) ## mypy, strict
+	@$(BIN)/mypy
+
+protos: $(READY) ## generate libs/protos from protos
+	@$(BIN)/python scripts/protos.py
+
+protos-check: $(READY) ## whether libs/protos is current
+	@$(BIN)/python scripts/protos.py --check
+
+settings: $(READY) ## write docs/settings.md and the .env templates from the settings
+	@$(BIN)/python scripts/settings.py
+
+eval: $(READY) ## quality on the sets in DATA, through a running gateway; writes docs/quality.md
+	@$(BIN)/python scripts/evaluate.py $(DATA)
+
+bench: $(READY) ## speed on this machine beside the bare model; writes docs/benchmarks.md
+	@$(BIN)/python scripts/bench.py
+
+clean: ## remove the environment and what was built; data stays
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,41 @@
+"""`rag token`: a token signed with the development key."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rag_client.commands.connection import DEVELOPMENT_KEY
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def token(
+    key: Annotated[
+        Path, typer.Option(help="Ed25519 private key, PEM; `make run` makes one.")
+    ] = DEVELOPMENT_KEY,
+    tenant: Annotated[str, typer.Option(envvar="RAG_TENANT", help="Tenant.")] = "demo",
+    scope: Annotated[list[str] | None, typer.Option(help="What it allows; repeatable.")] = None,
+    ttl: Annotated[str, typer.Option(help="How long it lasts: 90s, 15m, 1h, 7d.")] = "1h",
+    subject: Annotated[str, typer.Option(help="Whom it speaks for.")] = "developer",
+) -> None:
+    """Sign a token with the development key and print it, for `$(rag token)`.
+
+    The scopes are search, answer and ingest unless others are given.
+    """
+    from rag_client.signing import SCOPES, Claims, load_key, sign
+
+    claims = Claims(tenant, scope or SCOPES, subject, seconds(ttl))
+    try:
+        print(sign(load_key(key), claims, time.time()))
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(str(error), param_hint="--key") from error
+
+
+def seconds(text: str) -> float:
+    """The seconds of `90s`, `15m`, `1h` or `7d`; refuses what is none of these or not positive."""
+    number, unit = text[:-1], text[-1:]
+    if unit in _SECONDS and number.isdecimal() and int(number) > 0:
+        return float(int(number) * _SECONDS[unit])
+    raise typer.BadParameter(f"{text!r} is no length of time like 90s, 15m, 1h or 7d")

@@ -1,0 +1,78 @@
+"""An answer as a person reads it: words as they come, then what they rest on."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.text import Text
+
+from rag_client import events
+from rag_client.results import Answer, Citation, Passage
+
+
+class AnswerPage:
+    """Shows the events of one answer, in their order; warnings go to stderr."""
+
+    def __init__(self) -> None:
+        self._out = Console(highlight=False)
+        self._side = Console(stderr=True, highlight=False)
+        self._written = ""
+
+    def show(self, event: events.Event) -> None:
+        """Shows one event."""
+        match event:
+            case events.Delta(_, text):
+                self._write(text)
+            case events.Completed(answer):
+                self._complete(answer)
+            case events.Warned(reason, message):
+                self._side.print(Text(f"{message} ({reason})", "yellow"))
+            case events.Incomplete(reason, message):
+                self._write("\n")
+                self._side.print(Text(f"rag: incomplete: {message} ({reason})", "red"))
+
+    def _write(self, text: str) -> None:
+        self._written += text
+        # Not through rich: it would wrap, and wait for whole lines.
+        self._out.file.write(text)
+        self._out.file.flush()
+
+    def _complete(self, answer: Answer) -> None:
+        if self._written.strip() != answer.text.strip():
+            # Withheld, or never streamed: the whole answer is the one that counts.
+            self._write(("\n\n" if self._written else "") + answer.text)
+        self._write("\n")
+        passages = {item.passage.passage_id: item.passage for item in answer.references}
+        for citation in answer.citations:
+            self._out.print(_source(citation, passages.get(citation.passage_id)))
+        self._out.print(_facts(answer), soft_wrap=True)
+
+
+def _source(citation: Citation, passage: Passage | None) -> Text:
+    text = Text(f"\n[{citation.number}] ", "bold cyan")
+    text.append(passage.title if passage and passage.title else citation.document_id, "bold")
+    text.append(f"  {_where(citation, passage)}", "dim")
+    text.append(f"\n    “{' '.join(citation.quote.split())}”")
+    return text
+
+
+def _where(citation: Citation, passage: Passage | None) -> str:
+    if passage is None:
+        return citation.passage_id
+    page = f"page {passage.page}" if passage.page else ""
+    place = passage.uri or f"{passage.collection}/{citation.document_id}"
+    return " · ".join(filter(None, [" › ".join(passage.headings), page, place]))
+
+
+def _facts(answer: Answer) -> Text:
+    sure = "" if answer.confidence is None else f"confidence {answer.confidence:.2f}"
+    facts = [answer.skipped or "", sure, answer.provenance.generation_model]
+    line = " · ".join(filter(None, facts))
+    return Text(
+        "\n".join(filter(None, ["", line, spent(answer.timings), f"trace {answer.trace_id}"])),
+        "dim",
+    )
+
+
+def spent(timings: Mapping[str, float]) -> str:
+    """Where the time went, in milliseconds."""
+    return "  ".join(f"{stage} {seconds * 1000:.1f} ms" for stage, seconds in timings.items())

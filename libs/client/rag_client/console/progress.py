@@ -1,0 +1,23 @@
+"""How far a long piece of work is, on stderr; nothing where that is not a terminal."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
+    """Gives the function to call when one more is done."""
+    screen = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    bar = Progress(*columns, TimeRemainingColumn(), console=screen, disable=not screen.is_terminal)
+    with bar:
+        task = bar.add_task(label, total=total)
+        yield lambda: bar.advance(task)
+
+
+def note(text: str) -> None:
+    """A line about what is going on."""
+    Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Quality, measured through a running gateway."""

@@ -1,0 +1,1 @@
+"""Speed, measured through a running gateway."""

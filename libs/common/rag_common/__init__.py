@@ -1,0 +1,1 @@
+"""What every service shares: errors, settings, logs, telemetry and the gRPC bootstrap."""

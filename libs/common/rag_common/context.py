@@ -1,0 +1,71 @@
+"""What travels with a call through every function below it: ids, deadline, language, principal."""
+
+import re
+import secrets
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A position in a W3C trace; `sampled` is passed on as it came."""
+
+    trace_id: str
+    span_id: str
+    sampled: bool = True
+
+    @property
+    def traceparent(self) -> str:
+        """The W3C header that makes a callee's spans children of this position."""
+        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+
+    @classmethod
+    def parse(cls, header: str | None) -> "Trace | None":
+        """The position named by a `traceparent` header; None where it is absent or unfit."""
+        match = _TRACEPARENT.fullmatch(header or "")
+        if not match or not int(match[1], 16) or not int(match[2], 16):
+            return None
+        return cls(match[1], match[2], bool(int(match[3], 16) & 1))
+
+    @classmethod
+    def new(cls) -> "Trace":
+        """The root of a trace of its own."""
+        return cls(secrets.token_hex(16), secrets.token_hex(8))
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling, as the verified token says."""
+
+    subject: str
+    tenant: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call being served. `deadline` is a moment of time.monotonic(), in seconds."""
+
+    request_id: str
+    trace: Trace
+    deadline: float
+    language: str = ""
+    principal: Principal | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left, negative when the time is used up."""
+        return self.deadline - time.monotonic()
+
+
+CALL: ContextVar[Call | None] = ContextVar("call", default=None)
+
+
+def request_id(given: str | None) -> str:
+    """The caller's id where it is 1-64 plain characters, else a new one."""
+    return given if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)

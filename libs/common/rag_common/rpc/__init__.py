@@ -1,0 +1,1 @@
+"""gRPC in one place: server, client, interceptors, health and the error contract."""

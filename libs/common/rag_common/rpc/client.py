@@ -1,0 +1,140 @@
+"""Calling another service: one channel, the caller's ids and what is left of its time, typed errors."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from rag_common import errors
+from rag_common.context import CALL, Trace
+from rag_common.rpc.status import from_rpc_error
+from rag_common.telemetry import Telemetry
+
+# A callee stops this much before its caller, so that the caller can still say what happened.
+_MARGIN = 0.02
+
+
+class Peer:
+    """Another service: `unary` and `stream` call it with what is left of the present call's time."""
+
+    def __init__(self, name: str, channel: grpc.aio.Channel, telemetry: Telemetry, timeout: float) -> None:
+        self.name = name
+        self.channel = channel
+        self._telemetry = telemetry
+        self._timeout = timeout
+
+    async def unary(self, method: Any, request: Any, *, timeout: float | None = None) -> Any:
+        """Call and wait. Raises AppError."""
+        with self._calling(method, timeout) as options:
+            return await method(request, **options)
+
+    async def upload(
+        self, method: Any, requests: AsyncIterator[Any], *, timeout: float | None = None
+    ) -> Any:
+        """Call with a stream of messages and wait. An error in making a message is raised as it is."""
+        feed = _Feed(requests)
+        with self._calling(method, timeout) as options, feed.errors():
+            return await method(feed.messages(), **options)
+
+    async def stream(
+        self, method: Any, request: Any, *, timeout: float | None = None
+    ) -> AsyncIterator[Any]:
+        """Call and give the replies as they come. Leaving the loop cancels the call. Raises AppError.
+
+        `request` is a message, or an async iterator of them.
+        """
+        feed = _Feed(request) if isinstance(request, AsyncIterator) else None
+        with self._calling(method, timeout) as options, feed.errors() if feed else nullcontext():
+            call = method(feed.messages() if feed else request, **options)
+            try:
+                async for reply in call:
+                    yield reply
+            finally:
+                call.cancel()
+
+    async def serving(self) -> None:
+        """Return where the peer says SERVING; raise Unavailable where it does not, within a second."""
+        stub = health_pb2_grpc.HealthStub(self.channel)
+        with peer_errors(self.name):
+            reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=1.0)
+        if reply.status != health_pb2.HealthCheckResponse.SERVING:
+            raise errors.Unavailable(f"{self.name} is not serving", metadata={"peer": self.name})
+
+    @contextmanager
+    def _calling(self, method: Any, timeout: float | None) -> Iterator[dict[str, Any]]:
+        call = CALL.get()
+        budget = timeout or self._timeout
+        parent = call and call.trace
+        if call:
+            budget = min(budget, call.remaining - _MARGIN)
+        if budget <= 0:
+            raise errors.DeadlineExceeded(
+                f"no time is left for {self.name}", metadata={"stage": self.name}
+            )
+        with self._telemetry.span(self.name, "client", parent, {}) as at, peer_errors(self.name):
+            yield {"timeout": budget, "metadata": _metadata(at)}
+
+
+class _Feed:
+    """Messages for a call. gRPC answers an error in making one by cancelling the call: keep the error."""
+
+    def __init__(self, source: AsyncIterator[Any]) -> None:
+        self._source = source
+        self._error: Exception | None = None
+
+    async def messages(self) -> AsyncIterator[Any]:
+        """The source's messages, up to the first error, after which the call is worth nothing."""
+        try:
+            async for message in self._source:
+                yield message
+        except Exception as error:
+            self._error = error
+            raise asyncio.CancelledError from error
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raise the source's error instead of what it did to the call."""
+        try:
+            yield
+        except (asyncio.CancelledError, grpc.RpcError):
+            if self._error:
+                raise self._error from None
+            raise
+
+
+def _metadata(at: Trace) -> tuple[tuple[str, str], ...]:
+    call = CALL.get()
+    own = (("traceparent", at.traceparent),)
+    return (*own, ("x-request-id", call.request_id)) if call else own
+
+
+@contextmanager
+def peer_errors(name: str) -> Iterator[None]:
+    """Turn gRPC's error into the AppError that the peer raised, or the nearest."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise from_rpc_error(error, name) from error
+
+
+@asynccontextmanager
+async def connected(
+    name: str, target: str, telemetry: Telemetry, *, timeout: float, max_message_bytes: int
+) -> AsyncIterator[Peer]:
+    """A peer at `target` (host:port, or dns:///name for all replicas); closed on leaving."""
+    options = [
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_send_message_length", max_message_bytes),
+        ("grpc.lb_policy_name", "round_robin"),
+        ("grpc.enable_http_proxy", 0),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.keepalive_time_ms", 20_000),
+        ("grpc.keepalive_timeout_ms", 5_000),
+    ]
+    async with grpc.aio.insecure_channel(target, options=options) as channel:
+        yield Peer(name, channel, telemetry, timeout)

@@ -1,0 +1,201 @@
+"""What happens around every call: its ids, its deadline, who calls, one log line, and errors as the contract says."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import grpc
+import structlog
+
+from rag_common import errors
+from rag_common.context import CALL, Call, Principal, Trace, request_id
+from rag_common.rpc import status
+from rag_common.telemetry import Telemetry
+
+log = structlog.get_logger()
+
+Metadata = dict[str, str]
+Handler = grpc.RpcMethodHandler
+
+_END = object()
+_INFRASTRUCTURE = ("/grpc.health.", "/grpc.reflection.")
+
+
+class Authenticate(Protocol):
+    """Says who is calling. Raises Unauthenticated or PermissionDenied."""
+
+    async def __call__(self, method: str, metadata: Metadata) -> Principal: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds a call gets by default, at most, and at least; and how many are served at once."""
+
+    default_deadline: float
+    max_deadline: float
+    min_budget: float
+    max_in_flight: int
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """One wrapper around all four kinds of call. Health and reflection pass untouched."""
+
+    def __init__(
+        self, limits: Limits, telemetry: Telemetry, authenticate: Authenticate | None = None
+    ) -> None:
+        self._limits = limits
+        self._telemetry = telemetry
+        self._authenticate = authenticate
+        self._in_flight = 0
+        self._wrapped: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Give the method's handler with everything around it; None for an unknown method."""
+        method = handler_call_details.method
+        if method in self._wrapped:
+            return self._wrapped[method]
+        handler = await continuation(handler_call_details)
+        if handler is None or method.startswith(_INFRASTRUCTURE):
+            return handler
+        self._wrapped[method] = self._wrap(method, handler)
+        return self._wrapped[method]
+
+    def _wrap(self, method: str, handler: Handler) -> Handler:
+        kind = ("stream" if handler.request_streaming else "unary") + (
+            "_stream" if handler.response_streaming else "_unary"
+        )
+        behave = getattr(handler, kind)
+        around = self._around_stream if handler.response_streaming else self._around_unary
+        make = getattr(grpc, f"{kind}_rpc_method_handler")
+        wrapped: Handler = make(
+            around(method, behave), handler.request_deserializer, handler.response_serializer
+        )
+        return wrapped
+
+    def _around_unary(self, method: str, behave: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
+        async def unary(request: Any, context: grpc.aio.ServicerContext) -> Any:
+            with self._call(method, context) as served:
+                try:
+                    async with served.timeout():
+                        await served.admit()
+                        return await behave(request, context)
+                except Exception as error:
+                    failure = served.failure(error)
+                await context.abort(status.code(failure), failure.message, served.trailers(failure))
+
+        return unary
+
+    def _around_stream(
+        self, method: str, behave: Callable[..., AsyncIterator[Any]]
+    ) -> Callable[..., AsyncIterator[Any]]:
+        async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+            with self._call(method, context) as served:
+                try:
+                    async with served.timeout():
+                        await served.admit()
+                    async with aclosing(behave(request, context)) as messages:
+                        while True:
+                            # Around each step alone: time spent in sending is the client's.
+                            async with served.timeout():
+                                message = await anext(messages, _END)
+                            if message is _END:
+                                return
+                            yield message
+                except Exception as error:
+                    failure = served.failure(error)
+                await context.abort(status.code(failure), failure.message, served.trailers(failure))
+
+        return stream
+
+    @contextmanager
+    def _call(self, method: str, context: grpc.aio.ServicerContext) -> "Iterator[_Served]":
+        metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
+        parent = Trace.parse(metadata.get("traceparent"))
+        with self._telemetry.span(method.lstrip("/"), "server", parent, {"rpc.system": "grpc"}) as at:
+            call = self._begin(metadata, at, context.time_remaining())
+            token = CALL.set(call)
+            served = _Served(method, metadata, call, self._authenticate, self._check)
+            self._in_flight += 1
+            try:
+                yield served
+            except asyncio.CancelledError:
+                served.outcome = "CANCELLED"
+                raise
+            finally:
+                self._in_flight -= 1
+                served.report()
+                CALL.reset(token)
+
+    def _begin(self, metadata: Metadata, at: Trace, remaining: float | None) -> Call:
+        limits = self._limits
+        seconds = limits.default_deadline if remaining is None else min(remaining, limits.max_deadline)
+        return Call(
+            request_id=request_id(metadata.get("x-request-id")),
+            trace=at,
+            deadline=time.monotonic() + seconds,
+            language=metadata.get("accept-language", ""),
+        )
+
+    def _check(self, call: Call) -> None:
+        if self._in_flight > self._limits.max_in_flight:
+            raise errors.ResourceExhausted("too many calls at once", retry_after=0.5)
+        if call.remaining < self._limits.min_budget:
+            raise errors.DeadlineExceeded(
+                "too little time is left to begin", metadata={"stage": "admission"}
+            )
+
+
+class _Served:
+    """One call while it is served."""
+
+    def __init__(
+        self,
+        method: str,
+        metadata: Metadata,
+        call: Call,
+        authenticate: Authenticate | None,
+        check: Callable[[Call], None],
+    ) -> None:
+        self._method = method
+        self._metadata = metadata
+        self._authenticate = authenticate
+        self._check = check
+        self.call = call
+        self.outcome = "OK"
+        self.reason = ""
+
+    def timeout(self) -> asyncio.Timeout:
+        """Ends what runs inside when the call's time is up."""
+        return asyncio.timeout(max(self.call.remaining, 0))
+
+    async def admit(self) -> None:
+        self._check(self.call)
+        if self._authenticate:
+            principal = await self._authenticate(self._method, self._metadata)
+            self.call = replace(self.call, principal=principal)
+            CALL.set(self.call)
+
+    def failure(self, error: Exception) -> errors.AppError:
+        """What the caller is told: the error where it is one of ours, and nothing of it where not."""
+        if isinstance(error, TimeoutError):
+            error = errors.DeadlineExceeded("the time for this call is used up", metadata={"stage": "total"})
+        if not isinstance(error, errors.AppError):
+            log.error("unexpected_error", method=self._method, exc_info=error)
+            error = errors.Internal("internal error")
+        self.outcome, self.reason = status.code(error).name, error.reason
+        return error
+
+    def trailers(self, failure: errors.AppError) -> Any:
+        return status.trailers(failure, self.call)
+
+    def report(self) -> None:
+        milliseconds = round((time.monotonic() - self.call.started) * 1000, 2)
+        facts = {"reason": self.reason} if self.reason else {}
+        log.info("call", method=self._method, code=self.outcome, ms=milliseconds, **facts)

@@ -1,0 +1,88 @@
+"""Settings that every service has, and how they are read: typed, from the environment, refusing the unknown."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class SettingsInvalid(Exception):
+    """A setting is unknown or unfit; the message is one sentence that names it."""
+
+
+class ServiceSettings(BaseSettings):
+    """What every service can be told. A subclass sets `env_prefix` and adds its own."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
+    port: Port = Field(0, description="Port of the gRPC API; 0 takes a free one.")
+    health_port: Port = Field(
+        0, description="Plaintext port of health alone, for probes that speak no TLS; 0 takes a free one."
+    )
+    reflection: bool = Field(True, description="Whether grpcurl may ask which methods there are.")
+    log_level: str = Field(
+        "info", pattern="^(debug|info|warning|error)$", description="Least level that is logged."
+    )
+    log_format: str = Field(
+        "auto",
+        pattern="^(auto|json|console)$",
+        description="json, console, or auto: console on a terminal and json elsewhere.",
+    )
+    default_deadline: Seconds = Field(
+        30, description="Seconds for a call whose caller gave no deadline."
+    )
+    max_deadline: Seconds = Field(300, description="Most seconds for a call, whatever its caller gave.")
+    min_budget: Annotated[float, Field(ge=0, le=10)] = Field(
+        0.02, description="A call with fewer seconds left than this is refused before any work."
+    )
+    drain_delay: Annotated[float, Field(ge=0, le=300)] = Field(
+        0.5,
+        description="Seconds between saying NOT_SERVING and refusing new calls; longer than the "
+        "balancer needs to notice, so 5 or more in a cluster.",
+    )
+    grace: Seconds = Field(20, description="Seconds that calls in flight get to end when stopping.")
+    max_message_bytes: int = Field(
+        16 * 2**20, ge=2**16, le=2**30, description="Largest message taken or sent."
+    )
+    max_in_flight: int = Field(
+        1024, ge=1, le=100_000, description="Calls served at once; more are refused with a hint when."
+    )
+    max_connection_age: Seconds = Field(
+        1800, description="Seconds after which a connection is renewed, so that new replicas get calls."
+    )
+    health_interval: Seconds = Field(2, description="Seconds between polls of what this service needs.")
+    region: str = Field("", max_length=64, description="Region that replies and telemetry name.")
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Read the environment, and the file that RAG_ENV_FILE names.
+
+        Raises SettingsInvalid for a variable with this service's prefix that no setting has.
+        """
+        unknown = sorted(cls._unknown_variables())
+        if unknown:
+            raise SettingsInvalid(f"{unknown[0]} is not a setting; see docs/settings.md")
+        try:
+            return cls(_env_file=os.environ.get("RAG_ENV_FILE"), **given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = cls.model_config["env_prefix"] + "_".join(map(str, first["loc"])).upper()
+            raise SettingsInvalid(f"{name} is unfit: {first['msg']}") from error
+
+    @classmethod
+    def _unknown_variables(cls) -> Iterator[str]:
+        prefix = cls.model_config["env_prefix"]
+        known = {prefix + name.upper() for name in cls.model_fields}
+        return (name for name in os.environ if name.startswith(prefix) and name not in known)
+
+
+def folder(default: str) -> Path:
+    """A default folder below the one for data: RAG_HOME, or `.rag` in the working directory."""
+    return Path(os.environ.get("RAG_HOME", ".rag")) / default

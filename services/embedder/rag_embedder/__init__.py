@@ -1,0 +1,1 @@
+"""The embedder: texts to dense and sparse vectors, and to relevance scores."""

@@ -1,0 +1,119 @@
+"""The embedder's protobuf messages to its core and back."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+import grpc
+
+from rag.embedder.v1 import embedder_service_pb2 as pb
+from rag.embedder.v1.embedder_service_pb2_grpc import EmbedderServiceServicer
+from rag.types.v1 import vector_pb2
+from rag_common import errors
+from rag_embedder.core import Embedded, Embedder, Embedding, Wanted
+
+_AHEAD = 2
+
+_REPRESENTATIONS = {
+    pb.REPRESENTATION_UNSPECIFIED: (True, True),
+    pb.REPRESENTATION_BOTH: (True, True),
+    pb.REPRESENTATION_DENSE: (True, False),
+    pb.REPRESENTATION_SPARSE: (False, True),
+}
+
+
+class EmbedderServicer(EmbedderServiceServicer):
+    """Translates; the core does the work."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    async def Embed(self, request: pb.EmbedRequest, context: grpc.aio.ServicerContext) -> pb.EmbedResponse:
+        return await self._embed(request)
+
+    async def EmbedStream(
+        self,
+        request_iterator: AsyncIterator[pb.EmbedStreamRequest],
+        context: grpc.aio.ServicerContext,
+    ) -> AsyncIterator[pb.EmbedStreamResponse]:
+        """Works on two batches at a time, so that no lane waits for the end of one."""
+        pending: deque[asyncio.Task[pb.EmbedResponse]] = deque()
+        try:
+            async for request in request_iterator:
+                pending.append(asyncio.create_task(self._embed(request.batch)))
+                if len(pending) >= _AHEAD:
+                    yield pb.EmbedStreamResponse(batch=await pending.popleft())
+            while pending:
+                yield pb.EmbedStreamResponse(batch=await pending.popleft())
+        finally:
+            for task in pending:
+                task.cancel()
+
+    async def Rerank(
+        self, request: pb.RerankRequest, context: grpc.aio.ServicerContext
+    ) -> pb.RerankResponse:
+        scores, model = await self._embedder.rerank(request.query, request.texts)
+        return pb.RerankResponse(scores=scores, model=model)
+
+    async def Tokenize(
+        self, request: pb.TokenizeRequest, context: grpc.aio.ServicerContext
+    ) -> pb.TokenizeResponse:
+        pieces, ids, terms = await self._embedder.tokenize(request.text, _is_query(request.task))
+        return pb.TokenizeResponse(tokens=pieces, token_ids=ids, terms=terms)
+
+    async def GetModelInfo(
+        self, request: pb.GetModelInfoRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetModelInfoResponse:
+        engine = self._embedder.engine()
+        manifest = engine.model.manifest
+        return pb.GetModelInfoResponse(
+            model=manifest.name,
+            revision=manifest.revision,
+            dimensions=manifest.dims,
+            max_tokens=manifest.max_tokens,
+            fingerprint=engine.model.fingerprint,
+            runtime=manifest.runtime,
+            precision=manifest.precision,
+            reranker=engine.reranker.name if engine.reranker else "",
+            analyzer=engine.analyzer,
+        )
+
+    async def _embed(self, request: pb.EmbedRequest) -> pb.EmbedResponse:
+        return _response(await self._embedder.embed(request.texts, _wanted(request)), _is_query(request.task))
+
+
+def _wanted(request: pb.EmbedRequest) -> Wanted:
+    if request.representation not in _REPRESENTATIONS:
+        raise errors.InvalidArgument.of("representation", "is not a known value")
+    dense, sparse = _REPRESENTATIONS[request.representation]
+    truncate = request.overflow == pb.OVERFLOW_TRUNCATE
+    return Wanted(query=_is_query(request.task), dense=dense, sparse=sparse, truncate=truncate)
+
+
+def _is_query(task: int) -> bool:
+    if task not in (pb.TASK_QUERY, pb.TASK_DOCUMENT):
+        raise errors.InvalidArgument.of("task", "say TASK_QUERY or TASK_DOCUMENT")
+    return task == pb.TASK_QUERY
+
+
+def _response(done: Embedded, query: bool) -> pb.EmbedResponse:
+    response = pb.EmbedResponse(
+        fingerprint=done.fingerprint, embeddings=[_embedding(item, query) for item in done.embeddings]
+    )
+    response.timings.queue.FromNanoseconds(int(done.queue_seconds * 1e9))
+    response.timings.tokenize.FromNanoseconds(int(done.tokenize_seconds * 1e9))
+    response.timings.inference.FromNanoseconds(int(done.inference_seconds * 1e9))
+    return response
+
+
+def _embedding(item: Embedding, query: bool) -> pb.Embedding:
+    dense = sparse = None
+    if item.dense is not None:
+        dense = vector_pb2.DenseVector(data=item.dense.astype("<f4", copy=False).tobytes())
+    if item.sparse is not None:
+        sparse = vector_pb2.SparseVector(
+            indices=item.sparse.indices,
+            values=item.sparse.values,
+            terms=item.sparse.terms if query else (),
+        )
+    return pb.Embedding(dense=dense, sparse=sparse, token_count=item.tokens, truncated=item.truncated)

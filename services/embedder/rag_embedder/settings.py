@@ -1,0 +1,59 @@
+"""What the embedder can be told, by variables that begin with EMBEDDER_."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from rag_common.settings import Port, ServiceSettings, folder
+
+
+class Settings(ServiceSettings):
+    """The embedder's settings; the defaults run on a laptop."""
+
+    model_config = SettingsConfigDict(env_prefix="EMBEDDER_")
+
+    port: Port = Field(50052, description="Port of the gRPC API; 0 takes a free one.")
+    health_port: Port = Field(50062, description="Plaintext port of health alone, for probes.")
+    model: str = Field(
+        "multilingual-e5-small",
+        min_length=1,
+        description="The built-in model, a hub name, or a folder in sentence-transformers form.",
+    )
+    runtime: Literal["onnx", "torch"] = Field(
+        "onnx", description="onnx for a CPU; torch for a GPU, or as the reference."
+    )
+    precision: Literal["int8", "fp32"] = Field(
+        "int8", description="Precision of the onnx runtime; torch computes in fp32."
+    )
+    device: str = Field("cpu", description="Device of the torch runtime: cpu, cuda, cuda:1, mps.")
+    models_dir: Path = Field(
+        default_factory=lambda: folder("models"), description="Where prepared models lie."
+    )
+    lanes: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        le=256,
+        description="Texts computed at once on a CPU, each on one thread; the number of cores.",
+    )
+    lone_threads: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Threads for a text that comes alone; over 1 costs the weights' memory again.",
+    )
+    batch_texts: int = Field(64, ge=1, le=4096, description="Most texts in a batch on a GPU.")
+    batch_tokens: int = Field(
+        16_384, ge=512, description="Most tokens in a batch on a GPU, padding included."
+    )
+    queue_texts: int = Field(
+        2048, ge=1, description="Most texts that wait; more are refused with a time to come back."
+    )
+    text_characters: int = Field(
+        100_000, ge=1, description="Longest text of a request, in characters."
+    )
+    reranker: str = Field(
+        "", description="Cross-encoder for Rerank: a hub name or a folder; none where empty."
+    )

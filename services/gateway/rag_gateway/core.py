@@ -1,0 +1,295 @@
+"""The order of things: embed, search, rerank, generate; with time for each stage and proof of what was used."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from time import monotonic
+from typing import Protocol, TypeVar
+
+from rag.types.v1.filter_pb2 import Filter
+from rag.types.v1.grounding_pb2 import Citation, Grounding, SkippedReason, Usage
+from rag.types.v1.passage_pb2 import Evidence, Passage, ScoredPassage
+from rag.types.v1.vector_pb2 import DenseVector, SparseVector
+from rag_common import errors
+
+Item = TypeVar("Item")
+
+# Reranking reads this many passages at most; a cross-encoder's time grows with each.
+_RERANKED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """Where and how to search. `fusion` is posterior, rrf or dbsf."""
+
+    collections: tuple[str, ...] = ()
+    filter: Filter | None = None
+    dense: bool = True
+    sparse: bool = True
+    candidates: int = 100
+    top_k: int = 10
+    min_score: float | None = None
+    fusion: str = "posterior"
+    rerank: bool = False
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How to write; None and empty leave it to the generator."""
+
+    model: str = ""
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """How well an answer must be supported; `mode` is refuse, flag or off."""
+
+    mode: str = "refuse"
+    min_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, and where the passages come from: a search, or the caller."""
+
+    text: str
+    sources: Retrieval | Sequence[Passage]
+    how: Generation
+    support: Support
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """A query's vectors, and seconds spent on them by stage."""
+
+    dense: DenseVector | None
+    sparse: SparseVector | None
+    fingerprint: str
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """What a search of the index found, best first."""
+
+    passages: Sequence[ScoredPassage]
+    index_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An answer as the generator gives it; `seconds_to_first` until its first words."""
+
+    text: str
+    citations: Sequence[Citation]
+    grounding: Grounding
+    skipped_reason: SkippedReason
+    confidence: float | None
+    usage: Usage
+    model: str
+    prompt_version: str
+    cut_short: str
+    seconds_to_first: float
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """More words of an answer."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class Journey:
+    """What a reply was made with, filled stage by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    fingerprint: str = ""
+    index_version: str = ""
+    query_terms: Sequence[str] = ()
+    degraded: list[str] = field(default_factory=list)
+    started: float = field(default_factory=monotonic)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times the block, in seconds; an error in it that lacks a stage gets this one."""
+        began = monotonic()
+        try:
+            yield
+        except errors.DeadlineExceeded as error:
+            error.metadata["stage"] = name
+            raise
+        finally:
+            self.seconds[name] = monotonic() - began
+
+    def finish(self) -> None:
+        """Note the whole time."""
+        self.seconds["total"] = monotonic() - self.started
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Passages for a query, and how they were found."""
+
+    passages: Sequence[ScoredPassage]
+    journey: Journey
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer with the passages that it was written from."""
+
+    written: Written
+    found: Found
+
+
+Event = Found | Words | Citation | Answered
+
+
+class Embedding(Protocol):
+    """Makes vectors of queries. Raises AppError."""
+
+    async def query(self, text: str, *, dense: bool, sparse: bool) -> Vectors: ...
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]: ...
+
+
+class Searching(Protocol):
+    """Searches the index for one tenant. Raises AppError, CollectionNotFound among them."""
+
+    async def search(self, tenant: str, vectors: Vectors, options: Retrieval) -> Hits: ...
+
+
+class Writing(Protocol):
+    """Writes answers. Raises AppError."""
+
+    async def answer(
+        self, question: str, passages: Sequence[ScoredPassage], how: Generation, support: Support
+    ) -> Written: ...
+
+    def stream(
+        self, question: str, passages: Sequence[ScoredPassage], how: Generation, support: Support
+    ) -> AsyncIterator[Words | Citation | Written]: ...
+
+    async def check(self, text: str, passages: Sequence[Passage]) -> Grounding: ...
+
+
+class Answering:
+    """Search and answers for one tenant at a time."""
+
+    def __init__(self, embedding: Embedding, searching: Searching, writing: Writing) -> None:
+        self._embedding = embedding
+        self._searching = searching
+        self._writing = writing
+
+    async def search(self, tenant: str, query: str, options: Retrieval) -> Found:
+        """The tenant's passages for the query, best first."""
+        found = await self._find(tenant, query, options)
+        found.journey.finish()
+        return found
+
+    async def answer(self, tenant: str, question: Question) -> Answered:
+        """An answer from the tenant's passages, or from the given ones, which skips the search."""
+        found = await self._sources(tenant, question)
+        with found.journey.stage("generate"):
+            written = await self._writing.answer(
+                question.text, found.passages, question.how, question.support
+            )
+        return _answered(written, found)
+
+    async def stream(self, tenant: str, question: Question) -> AsyncIterator[Event]:
+        """The same as it comes: Found, then Words and Citations, then Answered."""
+        found = await self._sources(tenant, question)
+        yield found
+        parts = self._writing.stream(
+            question.text, found.passages, question.how, question.support
+        )
+        with found.journey.stage("generate"):
+            async for part in parts:
+                if isinstance(part, Written):
+                    written = part
+                else:
+                    yield part
+        yield _answered(written, found)
+
+    async def check(self, text: str, passages: Sequence[Passage]) -> Grounding:
+        """How far the passages support the text, sentence by sentence."""
+        return await self._writing.check(text, passages)
+
+    async def _sources(self, tenant: str, question: Question) -> Found:
+        if isinstance(question.sources, Retrieval):
+            return await self._find(tenant, question.text, question.sources)
+        evidence = Evidence(score=1.0)
+        given = [ScoredPassage(passage=item, evidence=evidence) for item in question.sources]
+        return Found(given, Journey())
+
+    async def _find(self, tenant: str, query: str, options: Retrieval) -> Found:
+        journey = Journey()
+        with journey.stage("embed"):
+            vectors = await self._embedding.query(query, dense=options.dense, sparse=options.sparse)
+        journey.seconds.update(vectors.seconds)
+        journey.fingerprint = vectors.fingerprint
+        if vectors.sparse:
+            journey.query_terms = vectors.sparse.terms
+        with journey.stage("search"):
+            hits = await self._searching.search(tenant, vectors, _widened(options))
+        journey.index_version = hits.index_version
+        passages = hits.passages
+        if options.rerank and passages:
+            with journey.stage("rerank"):
+                passages = await self._reranked(query, passages, options.top_k)
+        return Found(passages, journey)
+
+    async def _reranked(
+        self, query: str, passages: Sequence[ScoredPassage], top_k: int
+    ) -> list[ScoredPassage]:
+        scores = await self._embedding.rerank(query, [item.passage.text for item in passages])
+        for item, score in zip(passages, scores, strict=True):
+            item.evidence.rerank_score = score
+        return sorted(passages, key=lambda item: -item.evidence.rerank_score)[:top_k]
+
+
+async def with_silence(
+    events: AsyncIterator[Item], seconds: float
+) -> AsyncIterator[Item | None]:
+    """The events, and None each time that nothing came for so long. Leaving it closes the events."""
+    upcoming: asyncio.Future[Item] | None = None
+    try:
+        while True:
+            upcoming = upcoming or asyncio.ensure_future(_next(events))
+            done, _ = await asyncio.wait({upcoming}, timeout=seconds)
+            if not done:
+                yield None
+                continue
+            try:
+                event = upcoming.result()
+            except StopAsyncIteration:
+                return
+            upcoming = None
+            yield event
+    finally:
+        if upcoming:
+            upcoming.cancel()
+            await asyncio.gather(upcoming, return_exceptions=True)
+
+
+def _next(events: AsyncIterator[Item]) -> Awaitable[Item]:
+    return events.__anext__()
+
+
+def _widened(options: Retrieval) -> Retrieval:
+    if not options.rerank:
+        return options
+    return replace(options, top_k=max(options.top_k, min(_RERANKED, options.candidates)))
+
+
+def _answered(written: Written, found: Found) -> Answered:
+    found.journey.seconds["first_token"] = written.seconds_to_first
+    found.journey.finish()
+    return Answered(written, found)

@@ -1,0 +1,1 @@
+"""The generator: a question and passages to a cited answer."""

@@ -1,0 +1,82 @@
+"""Puts the generator together: the only place that names its backends."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+
+from rag.generator.v1 import generator_service_pb2_grpc as grpc_stubs
+from rag_common import logs, telemetry
+from rag_common.rpc.server import Ports, Service, serving
+from rag_common.settings import SettingsInvalid
+from rag_generator.core import Backend, Generator
+from rag_generator.prompt import Template
+from rag_generator.prompted import LanguageModel, Prompted
+from rag_generator.quoting import Quoting
+from rag_generator.servicer import GeneratorServicer
+from rag_generator.settings import Settings
+
+SERVICE = "rag.generator.v1.GeneratorService"
+
+
+@asynccontextmanager
+async def app(settings: Settings) -> AsyncIterator[Ports]:
+    """Serve the extractive backend, and every model that is configured."""
+    logs.configure("generator", settings.log_level, settings.log_format)
+    tracing = telemetry.configure("generator", version("rag-platform"))
+    async with AsyncExitStack() as stack:
+        stack.callback(tracing.close)
+        backends = await _backends(stack, settings)
+        if settings.default_model not in backends:
+            raise SettingsInvalid(
+                f"GENERATOR_DEFAULT_MODEL {settings.default_model} is not among {', '.join(backends)}"
+            )
+        generator = Generator(backends, settings.default_model, settings.most_output_tokens)
+        service = Service(
+            SERVICE,
+            grpc_stubs.add_GeneratorServiceServicer_to_server,
+            GeneratorServicer(generator),
+        )
+        yield await stack.enter_async_context(serving([service], settings, tracing))
+
+
+async def _backends(stack: AsyncExitStack, settings: Settings) -> dict[str, Backend]:
+    template = Template()
+    backends: dict[str, Backend] = {Quoting.info.name: Quoting()}
+    for model in [*await _openai(stack, settings), *await _llama(stack, settings)]:
+        backends[model.info.name] = Prompted(model, template, interval=settings.delta_interval)
+    return backends
+
+
+async def _openai(stack: AsyncExitStack, settings: Settings) -> list[LanguageModel]:
+    if not settings.openai_url:
+        return []
+    from rag_generator.adapters.openai import OpenAIServer
+
+    server = await stack.enter_async_context(
+        OpenAIServer(
+            settings.openai_url,
+            settings.openai_api_key.get_secret_value(),
+            connect_timeout=settings.openai_connect_timeout,
+            silence_timeout=settings.openai_silence_timeout,
+            retries=settings.openai_retries,
+        )
+    )
+    names = [name.strip() for name in settings.openai_models.split(",") if name.strip()]
+    return [server.model(name, settings.openai_context_tokens) for name in names]
+
+
+async def _llama(stack: AsyncExitStack, settings: Settings) -> list[LanguageModel]:
+    if not settings.llama_model:
+        return []
+    if not settings.llama_model.is_file():
+        raise SettingsInvalid(f"GENERATOR_LLAMA_MODEL {settings.llama_model} is not a file")
+    from rag_generator.adapters.llama import LlamaModel
+
+    model = LlamaModel(
+        settings.llama_model,
+        settings.llama_name,
+        context_tokens=settings.llama_context_tokens,
+        threads=settings.llama_threads,
+        parallel=settings.llama_parallel,
+    )
+    return [await stack.enter_async_context(model)]

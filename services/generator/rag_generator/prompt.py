@@ -1,0 +1,73 @@
+"""Prompts: versioned files, with the passages fenced off as data and cut to the model's room."""
+
+import secrets
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from rag_generator.evidence import Passage
+
+CURRENT = "answer-v1"
+
+# A token is at least this many characters in any language that the models here know; taking it
+# for all texts wastes a part of the room and never overflows it.
+_CHARACTERS_A_TOKEN = 1.4
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is asked, which version of the words, and the passages by their number less one."""
+
+    system: str
+    user: str
+    version: str
+    passages: tuple[Passage, ...]
+
+
+class Template:
+    """A versioned prompt in Korean and English. Raises FileNotFoundError for an unknown version."""
+
+    def __init__(self, version: str = CURRENT) -> None:
+        source = resources.files("rag_generator").joinpath("prompts", f"{version}.toml")
+        self._words = tomllib.loads(source.read_text("utf-8"))
+
+    def fill(self, question: str, passages: Sequence[Passage], tongue: str, room: int) -> Prompt:
+        """The prompt with as many passages, best first, as fit into `room` tokens; one at least.
+
+        The fence's name is new each time, so that no passage can close it.
+        """
+        words = self._words[tongue]
+        fence = secrets.token_hex(4)
+        left = room - _tokens(words["system"] + words["user"] + question)
+        shown = tuple(_fitting(passages, left))
+        listed = "\n".join(_listed(number, item) for number, item in enumerate(shown, 1))
+        return Prompt(
+            words["system"].strip().replace("{fence}", fence),
+            words["user"]
+            .strip()
+            .replace("{fence}", fence)
+            .replace("{question}", question)
+            .replace("{passages}", listed),
+            self._words["version"],
+            shown,
+        )
+
+
+def _fitting(passages: Sequence[Passage], room: int) -> list[Passage]:
+    shown: list[Passage] = []
+    for passage in passages:
+        room -= _tokens(passage.title + passage.text) + 16
+        if shown and room < 0:
+            break
+        shown.append(passage)
+    return shown
+
+
+def _listed(number: int, passage: Passage) -> str:
+    title = " ".join(passage.title.split())
+    return f"[{number}] {title}\n{passage.text}\n"
+
+
+def _tokens(text: str) -> int:
+    return int(len(text) / _CHARACTERS_A_TOKEN) + 1

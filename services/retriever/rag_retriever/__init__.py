@@ -1,0 +1,1 @@
+"""The retriever: documents to chunks, chunks to an index, vectors to passages."""

@@ -1,0 +1,79 @@
+"""The worker process: splits one document after another, under limits of memory and CPU time.
+
+Started as `python -m rag_retriever.adapters.worker BYTES SECONDS`; reads frames from its standard
+input until that closes, and answers on its standard output. It holds no secret and no connection.
+"""
+
+import os
+import resource
+import sys
+from importlib import import_module
+from typing import BinaryIO
+
+from rag_common.errors import InvalidArgument
+
+from rag_retriever.adapters.frames import SIZES, frame, read_request, refusal, reply
+from rag_retriever.formats import reasons
+from rag_retriever.formats.parsed import refused
+from rag_retriever.splitting import split
+
+
+def main(memory: int, cpu_seconds: int) -> None:
+    """Says that it is ready with an empty frame, then answers requests in order.
+
+    After a request that ran out of memory it answers and ends. Out of CPU time it is killed.
+    """
+    source, target = _pipes()
+    _load_parsers()
+    _limit(resource.RLIMIT_AS, memory)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _send(target, frame({}))
+    while sizes := source.read(SIZES.size):
+        answer, fit = _answer(source, sizes, cpu_seconds)
+        _send(target, answer)
+        if not fit:
+            return
+
+
+def _pipes() -> tuple[BinaryIO, BinaryIO]:
+    """The two pipes; what a parser prints goes nowhere instead of between the frames."""
+    target = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return sys.stdin.buffer, target
+
+
+def _load_parsers() -> None:
+    for name in ("plain", "markdown", "html", "pdf", "docx"):
+        import_module(f"rag_retriever.formats.{name}")
+
+
+def _limit(what: int, soft: int) -> None:
+    _, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (soft, hard))
+
+
+def _send(target: BinaryIO, data: bytes) -> None:
+    target.write(data)
+    target.flush()
+
+
+def _answer(source: BinaryIO, sizes: bytes, cpu_seconds: int) -> tuple[bytes, bool]:
+    try:
+        return _split(source, sizes, cpu_seconds), True
+    except InvalidArgument as error:
+        return refusal(error), True
+    except MemoryError:
+        return refusal(refused(reasons.OVER_LIMITS)), False
+
+
+def _split(source: BinaryIO, sizes: bytes, cpu_seconds: int) -> bytes:
+    head_size, body_size = SIZES.unpack(sizes)
+    head, body = source.read(head_size), source.read(body_size)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + 1 + cpu_seconds)
+    return reply(split(*read_request(head, body)))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

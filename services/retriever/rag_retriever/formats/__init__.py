@@ -1,0 +1,1 @@
+"""One module a document format: bytes or text in, text with its structure out."""

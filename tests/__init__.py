@@ -1,0 +1,1 @@
+"""The tests of all services and of the repository itself."""

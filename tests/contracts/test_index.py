@@ -1,0 +1,219 @@
+"""The contract of an index: what is stored is given back, whole, to its tenant, and only once published."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from rag_common.errors import Aborted, EmbeddingMismatch, InvalidArgument
+from rag_retriever.filters import Scope
+from rag_retriever.passages import DocumentKey, Passage, Query, SparseVector
+from rag_retriever.ports import Index
+
+from tests.contracts.samples import TEAM, chunk, document, found, found_documents, put, vector
+
+ODD_NAMES = ["a\0b", "문서 1", "../../etc", 'quo"te', "é" * 300, " ", "tenant/6:other"]
+
+
+async def test_a_passage_comes_back_as_it_was_stored(index: Index) -> None:
+    stored = await put(index, document(lang="ko", year=2024.0, draft=False, tags=["a", "b"]))
+    [id] = await found(index)
+    assert await index.passages(TEAM, [id]) == [Passage(id, stored, chunk(0).chunk)]
+    assert await index.document(stored.key) == stored
+    assert await index.sparse_vectors(TEAM, [id]) == {id: SparseVector((1,), (1.0,))}
+
+
+async def test_passages_come_in_the_order_asked_for_and_unknown_ids_are_left_out(
+    index: Index,
+) -> None:
+    await put(index, document(passages=5))
+    ids = sorted(await found(index), reverse=True)
+    gone = document("other").key.point_id("v1", 0)
+    passages = await index.passages(TEAM, [ids[0], gone, "no id at all", *ids[1:]])
+    assert [passage.id for passage in passages] == ids
+
+
+async def test_no_method_shows_another_tenant_anything(index: Index) -> None:
+    secret = await put(index, document("doc", tenant="other", year=2024.0))
+    await put(index, document("mine"))
+    stolen = sorted(await found(index, Scope("other")))
+    assert await found_documents(index, TEAM) == {"mine"}
+    assert await index.passages(TEAM, stolen) == []
+    assert await index.sparse_vectors(TEAM, stolen) == {}
+    assert (await index.documents(TEAM, "", 10))[0] == [document("mine")]
+    assert await index.count(TEAM) == (1, 1)
+    same_name = DocumentKey("team", "wiki", "doc")
+    assert await index.document(same_name) is None
+    assert await index.chunks(same_name, 0, 10) == []
+    assert await index.delete(same_name) is None
+    assert await index.document(secret.key) == secret
+
+
+async def test_names_that_run_into_each_other_stay_apart(index: Index) -> None:
+    await put(index, document("d", tenant="a", collection="b\0c"))
+    await put(index, document("d", tenant="a\0b", collection="c"))
+    await put(index, document("b/1:c", tenant="a", collection="x"))
+    assert await index.count(Scope("a")) == (2, 2)
+    assert await index.count(Scope("a\0b")) == (1, 1)
+    assert await index.count(Scope("a", ("b",))) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+async def test_any_text_can_be_a_name(index: Index, name: str) -> None:
+    odd = await put(index, document(name, tenant=name, collection=name, key=name))
+    assert await index.document(odd.key) == odd
+    assert await found_documents(index, Scope(name, (name,))) == {name}
+    assert await index.delete(odd.key) == 1
+
+
+async def test_only_the_named_collections_are_searched(index: Index) -> None:
+    for collection in ("wiki", "mail", "code"):
+        await put(index, document(collection, collection=collection))
+    assert await found_documents(index, Scope("team", ("wiki", "mail"))) == {"wiki", "mail"}
+    assert await index.count(Scope("team", ("code", "nothing"))) == (1, 1)
+    listed, _ = await index.documents(Scope("team", ("mail",)), "", 10)
+    assert [one.key.document_id for one in listed] == ["mail"]
+
+
+async def test_what_is_staged_is_not_seen(index: Index) -> None:
+    staged = document(passages=2)
+    await index.stage(staged, [chunk(0), chunk(1)])
+    assert await found(index) == set()
+    assert await index.count(TEAM) == (0, 0)
+    assert await index.document(staged.key) is None
+    assert await index.documents(TEAM, "", 10) == ([], "")
+    assert await index.chunks(staged.key, 0, 10) == []
+    assert await index.passages(TEAM, [staged.key.point_id("v1", 0)]) == []
+    assert await index.sparse_vectors(TEAM, [staged.key.point_id("v1", 0)]) == {}
+
+
+async def test_publishing_replaces_the_former_version(index: Index) -> None:
+    await put(index, document(version="v1", passages=3))
+    second = await put(index, document(version="v2", passages=2))
+    passages = await index.chunks(second.key, 0, 10)
+    assert [(one.document.version, one.chunk.ordinal) for one in passages] == [("v2", 0), ("v2", 1)]
+    assert await index.count(TEAM) == (1, 2)
+    assert len(await found(index)) == 2
+
+
+async def test_publishing_again_changes_nothing(index: Index) -> None:
+    stored = await put(index, document(passages=2))
+    before = await found(index)
+    await index.publish(stored)
+    assert await found(index) == before
+    assert await index.document(stored.key) == stored
+
+
+async def test_staging_a_published_version_again_hides_nothing(index: Index) -> None:
+    stored = await put(index, document(passages=2))
+    await index.stage(stored, [chunk(0), chunk(1)])
+    assert len(await found(index)) == 2
+    await index.discard(stored)
+    assert await index.count(TEAM) == (1, 2)
+
+
+async def test_a_version_whose_chunks_are_gone_is_not_published(index: Index) -> None:
+    first, second = document(version="v1", passages=2), document(version="v2", passages=2)
+    await index.stage(second, [chunk(0)])
+    await put(index, first)
+    await index.stage(second, [chunk(1)])
+    with pytest.raises(Aborted):
+        await index.publish(second)
+    assert await index.document(first.key) == first
+
+
+async def test_a_document_without_passages_can_be_published(index: Index) -> None:
+    empty = document(passages=0)
+    await index.publish(empty)
+    assert await index.document(empty.key) == empty
+    assert await index.count(TEAM) == (1, 0)
+
+
+async def test_a_reader_always_finds_exactly_one_version(index: Index) -> None:
+    await put(index, document(version="v0", passages=3))
+    done = asyncio.Event()
+
+    async def read() -> int:
+        reads = 0
+        while not done.is_set() or reads == 0:
+            lists = await index.candidates(TEAM, Query(vector(0), None), 100)
+            versions = await index.passages(TEAM, [hit.id for hit in lists.dense])
+            assert len(lists.dense) == 3
+            assert len({passage.document.version for passage in versions}) <= 1
+            reads += 1
+            await asyncio.sleep(0)
+        return reads
+
+    reader = asyncio.create_task(read())
+    for number in range(1, 30):
+        await put(index, document(version=f"v{number}", passages=3))
+    done.set()
+    assert await reader > 0
+
+
+async def test_discarding_removes_the_staged_version_only(index: Index) -> None:
+    stored = await put(index, document(version="v1"))
+    await index.stage(document(version="v2"), [chunk(0)])
+    await index.discard(document(version="v2"))
+    assert await index.document(stored.key) == stored
+    with pytest.raises(Aborted):
+        await index.publish(document(version="v2"))
+
+
+async def test_deleting_says_how_many_chunks_there_were(index: Index) -> None:
+    stored = await put(index, document(passages=3))
+    assert await index.delete(stored.key) == 3
+    assert await index.delete(stored.key) is None
+    assert await found(index) == set()
+    assert await index.count(TEAM) == (0, 0)
+
+
+async def test_pages_hold_every_document_once_in_the_same_order(index: Index) -> None:
+    for number in range(23):
+        await put(index, document(f"d{number}"))
+    whole, end = await index.documents(TEAM, "", 100)
+    paged, token = [], ""
+    while True:
+        page, token = await index.documents(TEAM, token, 5)
+        paged += page
+        if not token:
+            break
+    assert end == ""
+    assert paged == whole
+    assert {one.key.document_id for one in paged} == {f"d{number}" for number in range(23)}
+
+
+async def test_a_page_token_that_is_none_is_refused(index: Index) -> None:
+    with pytest.raises(InvalidArgument):
+        await index.documents(TEAM, "made up", 5)
+
+
+async def test_chunks_come_in_order_from_the_first_one_asked_for(index: Index) -> None:
+    stored = await put(index, document(passages=7))
+    passages = await index.chunks(stored.key, 2, 3)
+    assert [passage.chunk.ordinal for passage in passages] == [2, 3, 4]
+    assert await index.chunks(stored.key, 7, 3) == []
+
+
+async def test_a_large_document_is_stored_whole(index: Index) -> None:
+    large = document(passages=1_500)
+    await put(index, large)
+    assert await index.count(TEAM) == (1, 1_500)
+    assert len(await index.chunks(large.key, 0, 1_500)) == 1_500
+
+
+async def test_vectors_of_another_length_are_refused(index: Index) -> None:
+    short = replace(chunk(0), dense=vector(0)[:-4])
+    with pytest.raises(EmbeddingMismatch):
+        await index.stage(document(), [short])
+    with pytest.raises(EmbeddingMismatch):
+        await index.candidates(TEAM, Query(short.dense, None), 10)
+
+
+async def test_the_version_changes_with_every_write(index: Index) -> None:
+    versions = [index.version]
+    await index.stage(document(), [chunk(0)])
+    await index.publish(document())
+    versions.append(index.version)
+    await index.delete(document().key)
+    versions.append(index.version)
+    assert len(set(versions)) == 3

@@ -1,0 +1,197 @@
+"""Worker processes: what a document may do to them, and what is left of them afterwards."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from rag_common.errors import InvalidArgument, Overloaded, Unavailable
+from rag_retriever.adapters.splitter import Splitter, WorkerSettings
+from rag_retriever.chunking import ChunkSettings
+from rag_retriever.formats import reasons
+from rag_retriever.parsing import Limits
+from rag_retriever.splitting import Document, split
+
+from tests.retriever import documents
+
+MARKDOWN = Document("# 휴가\n\n연차는 15일이다.\n".encode(), "a.md")
+# Two million sentences: many seconds of work in any case.
+SLOW = Document(b". " * 2_000_000)
+
+
+def workers() -> list[int]:
+    """The process ids of this process's children."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(parent) == os.getpid() and state != "Z" and _is_worker(path.with_name("cmdline")):
+            found.append(int(path.parent.name))
+    return found
+
+
+def environment(process: int) -> set[str]:
+    """The names of the environment variables that a process was started with."""
+    entries = Path(f"/proc/{process}/environ").read_text().rstrip("\0").split("\0")
+    return {entry.partition("=")[0] for entry in entries}
+
+
+def _is_worker(path: Path) -> bool:
+    try:
+        return b"rag_retriever.adapters.worker" in path.read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@asynccontextmanager
+async def splitting(**settings: float) -> AsyncIterator[Splitter]:
+    """A splitter that leaves no process behind."""
+    async with Splitter(settings=WorkerSettings(**settings)) as splitter:  # type: ignore[arg-type]
+        yield splitter
+    assert workers() == []
+
+
+async def refusal(splitter: Splitter, document: Document) -> str:
+    with pytest.raises(InvalidArgument) as caught:
+        await splitter.split(document)
+    (violation,) = caught.value.violations
+    assert violation.field == "content"
+    return violation.description
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        MARKDOWN,
+        Document(documents.handbook(200)),
+        Document(documents.pdf([[documents.KOREAN]] * 30)),
+        Document("문장이다. 그리고 또 문장이다.\n\n".encode() * 5000),
+    ],
+    ids=["markdown", "docx", "pdf", "long text"],
+)
+async def test_a_worker_splits_as_this_process_would(document: Document) -> None:
+    async with splitting() as splitter:
+        assert await splitter.split(document) == split(document, Limits(), ChunkSettings())
+        assert len(workers()) == 1
+
+
+async def test_short_plain_text_needs_no_worker() -> None:
+    async with splitting() as splitter:
+        assert (await splitter.split(Document("짧은 글이다.".encode(), "a.txt"))).chunks
+        assert workers() == []
+
+
+async def test_a_refusal_crosses_the_pipe_and_leaves_the_worker_usable() -> None:
+    async with splitting() as splitter:
+        assert await refusal(splitter, Document(documents.blank_pdf(1))) == reasons.SCANNED
+        before = workers()
+        assert (await splitter.split(MARKDOWN)).title == "휴가"
+        assert workers() == before != []
+
+
+async def test_limits_and_chunk_sizes_reach_the_worker() -> None:
+    async with Splitter(Limits(max_pages=2), ChunkSettings(10, 20, 0, 0)) as splitter:
+        assert await refusal(splitter, Document(documents.blank_pdf(3))) == reasons.TOO_MANY_PAGES
+        many = await splitter.split(Document(documents.handbook(10)))
+        assert len(many.chunks) > 10
+
+
+async def test_too_many_bytes_are_refused_without_a_worker() -> None:
+    async with Splitter(Limits(max_bytes=10)) as splitter:
+        assert await refusal(splitter, MARKDOWN) == reasons.TOO_LARGE
+        assert workers() == []
+
+
+async def test_a_document_that_takes_too_long_is_refused_and_its_worker_killed() -> None:
+    async with splitting(wall_seconds=0.5) as splitter:
+        assert await refusal(splitter, SLOW) == reasons.OVER_LIMITS
+        assert workers() == []
+        assert (await splitter.split(MARKDOWN)).chunks
+
+
+async def test_a_document_that_takes_too_much_processor_time_is_refused() -> None:
+    async with splitting(cpu_seconds=0) as splitter:
+        assert await refusal(splitter, SLOW) == reasons.OVER_LIMITS
+
+
+async def test_a_document_that_takes_too_much_memory_is_refused() -> None:
+    paragraphs = "<w:p><w:r><w:t>a</w:t></w:r></w:p>" * 600_000
+    async with splitting(memory=300 << 20) as splitter:
+        document = Document(documents.wordml(paragraphs))
+        assert await refusal(splitter, document) == reasons.OVER_LIMITS
+        assert (await splitter.split(MARKDOWN)).chunks
+
+
+async def test_a_cancelled_call_kills_its_worker() -> None:
+    async with splitting() as splitter:
+        await splitter.split(MARKDOWN)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await splitter.split(SLOW)
+        assert workers() == []
+        assert (await splitter.split(MARKDOWN)).chunks
+
+
+async def test_a_call_cancelled_while_its_worker_starts_leaves_no_process() -> None:
+    async with splitting() as splitter:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await splitter.split(SLOW)
+        assert workers() == []
+
+
+async def test_a_worker_that_died_while_idle_is_replaced() -> None:
+    async with splitting() as splitter:
+        await splitter.split(MARKDOWN)
+        for process in workers():
+            os.kill(process, signal.SIGKILL)
+        assert (await splitter.split(MARKDOWN)).chunks
+
+
+async def test_a_worker_is_replaced_after_its_number_of_documents() -> None:
+    async with splitting(documents=2) as splitter:
+        await splitter.split(MARKDOWN)
+        assert len(workers()) == 1
+        await splitter.split(MARKDOWN)
+        assert workers() == []
+
+
+async def test_an_idle_worker_ends() -> None:
+    async with splitting(idle=0.0) as splitter:
+        await splitter.split(MARKDOWN)
+        async with asyncio.timeout(20):
+            while workers():
+                await asyncio.to_thread(os.sched_yield)
+
+
+async def test_no_more_workers_run_than_allowed() -> None:
+    async with splitting(workers=2) as splitter:
+        await asyncio.gather(*(splitter.split(MARKDOWN) for _ in range(10)))
+        assert len(workers()) == 2
+
+
+async def test_a_full_queue_refuses_at_once() -> None:
+    async with splitting(workers=1, waiting=0, wall_seconds=1.0) as splitter:
+        slow, refused = await asyncio.gather(
+            splitter.split(SLOW), splitter.split(MARKDOWN), return_exceptions=True
+        )
+        assert isinstance(slow, InvalidArgument)
+        assert isinstance(refused, Overloaded)
+        assert refused.retry_after
+
+
+async def test_a_worker_that_cannot_start_is_not_the_documents_fault() -> None:
+    async with splitting(memory=1 << 20, start_seconds=0.01) as splitter:
+        with pytest.raises(Unavailable):
+            await splitter.split(MARKDOWN)
+
+
+async def test_a_worker_inherits_no_environment() -> None:
+    async with splitting() as splitter:
+        await splitter.split(MARKDOWN)
+        assert environment(workers()[0]) == {"PYTHONPATH", "LANG"}
