@@ -2,15 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from typer.testing import CliRunner, Result
+
 from rag_client.aio import AsyncClient
 from rag_client.calls import Retries
+from rag_client.command import app
 from rag_client.sync import Client
-
 from tests.client.neighbour import Neighbour, listening
 
+Rag = Callable[..., Result]
 AT_ONCE = Retries(first_wait=0.0)
 
 
@@ -53,3 +59,24 @@ async def _awaited(target: str, method: str, *arguments: Any, **options: Any) ->
         if isinstance(result, AsyncIterator):
             return [item async for item in result]
         return await result
+
+
+@pytest.fixture
+def key() -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.generate()
+
+
+@pytest.fixture
+def rag(
+    target: str, tmp_path: Path, key: Ed25519PrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> Rag:
+    """Runs `rag` in a folder that holds a development key."""
+    keys = tmp_path / ".rag" / "keys"
+    keys.mkdir(parents=True)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (keys / "dev.pem").write_bytes(pem)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAG_TARGET", target)
+    monkeypatch.delenv("RAG_HOME", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *words: CliRunner().invoke(app, words)

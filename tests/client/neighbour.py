@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import Message
+
 from rag.gateway.v1.answer_service_pb2_grpc import (
     AnswerServiceServicer,
     add_AnswerServiceServicer_to_server,
@@ -58,7 +59,7 @@ class Heard:
 class Neighbour:
     """Replies to the calls of a method with the outcomes scripted for it, one after the other.
 
-    A stream takes a sequence of outcomes. `always` gives a method a function of its request instead.
+    A stream takes a sequence of outcomes. `always` gives a method a function of its request.
     """
 
     def __init__(self) -> None:
@@ -106,7 +107,8 @@ def _play(outcome: Outcome, context: grpc.ServicerContext) -> Message:
             context.set_trailing_metadata(trailing)
             context.abort(status, "refused")
         case Silence():
-            context.add_callback(outcome.ended.set)
+            if not context.add_callback(outcome.ended.set):
+                outcome.ended.set()
             outcome.begun.set()
             outcome.ended.wait(30)
             context.abort(grpc.StatusCode.CANCELLED, "gone")
@@ -117,7 +119,7 @@ class _Answers(AnswerServiceServicer):
     def __init__(self, neighbour: Neighbour) -> None:
         for method in ("Answer", "Search", "CheckGrounding", "GetCapabilities"):
             setattr(self, method, _bound(neighbour.unary, method))
-        self.StreamAnswer = _bound(neighbour.stream, "StreamAnswer")
+        setattr(self, "StreamAnswer", _bound(neighbour.stream, "StreamAnswer"))  # noqa: B010
 
 
 class _Documents(DocumentServiceServicer):

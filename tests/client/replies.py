@@ -1,11 +1,11 @@
 """Replies that the neighbour gives."""
 
 from google.protobuf.duration_pb2 import Duration
+
 from rag.gateway.v1 import answer_service_pb2 as answers
 from rag.gateway.v1 import document_service_pb2 as documents
 from rag.gateway.v1 import options_pb2 as options
 from rag.types.v1 import document_pb2, grounding_pb2, passage_pb2
-
 from tests.client.neighbour import TRACE
 
 

@@ -1,10 +1,12 @@
-"""Metrics against values worked out by hand, intervals, sets and pairs, and what counts as evidence."""
+"""Metrics against values worked out by hand, intervals, sets and pairs, and evidence."""
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+
 from rag_client import replies
 from rag_client.evaluation.answering import holds_answer
 from rag_client.evaluation.intervals import differences, intervals
@@ -12,7 +14,6 @@ from rag_client.evaluation.metrics import by_document, measure, ndcg, recall, re
 from rag_client.evaluation.retrieval import summarise
 from rag_client.evaluation.sets import Query, Task, discover, limited, tasks
 from rag_client.results import Answer
-
 from tests.client import replies as given
 
 
@@ -98,7 +99,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _write(path: Path, lines: list[dict[str, object]]) -> None:
+def _write(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
 
 

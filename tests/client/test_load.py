@@ -6,6 +6,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+
 from rag_client.load.closed import closed_loop, latency
 from rag_client.load.processes import Watch, spent
 from rag_client.load.wording import passages, questions, questions_of

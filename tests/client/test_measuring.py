@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
+
 from rag.gateway.v1 import answer_service_pb2 as answers
 from rag.gateway.v1 import document_service_pb2 as documents
 from rag.gateway.v1 import options_pb2 as options
 from rag_client.command import app
 from rag_client.commands.evaluate import shown
-from typer.testing import CliRunner, Result
-
 from tests.client import replies
 from tests.client.neighbour import Neighbour
 
@@ -145,8 +145,8 @@ def test_bench_prints_tables_for_people(rag: Rag, knowing: Neighbour) -> None:
     knowing.always("ListDocuments", lambda _: replies.page())
     short = ("--seconds", "0.1", "--warm-up", "0", "--passages", "8", "--concurrency", "1")
     result = rag("bench", *short)
-    for shown in ("ingest", "per second", "first word", "none"):
-        assert shown in result.stdout
+    for word in ("ingest", "per second", "first word", "none"):
+        assert word in result.stdout
 
 
 @pytest.mark.parametrize("words", [("--concurrency", "many"), ("--pid", "gateway")])

@@ -5,6 +5,7 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf.descriptor_pb2 import MethodOptions
+
 from rag.gateway.v1 import answer_service_pb2, document_service_pb2
 from rag_client import Client, procedures
 from rag_client.calls import Attempts, Retries
@@ -12,7 +13,6 @@ from rag_client.channel import Gateway, is_loopback
 from rag_client.procedures import Procedure
 from rag_common import errors
 from rag_common.rpc.status import trailers
-
 from tests.client import replies
 from tests.client.certificates import self_signed
 from tests.client.neighbour import Neighbour, listening

@@ -3,11 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
-import grpc_testing
+import grpc_testing  # type: ignore[import-untyped]
+
 from rag.gateway.v1 import answer_service_pb2 as answers
 from rag_client import Client
 from rag_client.events import Started
-
 from tests.client import replies
 
 SERVICE = answers.DESCRIPTOR.services_by_name["AnswerService"]

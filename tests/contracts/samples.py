@@ -1,9 +1,10 @@
 """Documents, chunks and queries for the engines' contract: random vectors from fixed seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
+
 from rag_retriever.chunking import Chunk
 from rag_retriever.filters import Scope
 from rag_retriever.passages import (
@@ -33,10 +34,9 @@ def chunk(
 ) -> VectorChunk:
     words = text if text is not None else f"문단 {ordinal}"
     weights = terms if terms is not None else {1: 1.0}
+    headings = ("제1장", "제2절")
     return VectorChunk(
-        Chunk(
-            ordinal, words, 0, len(words), 0, len(words.encode()), ("제1장", "제2절"), ordinal + 1
-        ),
+        Chunk(ordinal, words, 0, len(words), 0, len(words.encode()), headings, ordinal + 1),
         vector(seed * 1000 + ordinal),
         SparseVector(tuple(weights), tuple(weights.values())),
     )
@@ -48,20 +48,10 @@ def document(
     tenant: str = "team",
     collection: str = "wiki",
     passages: int = 1,
-    **metadata: MetadataValue,
+    metadata: Mapping[str, MetadataValue] | None = None,
 ) -> Document:
-    key = DocumentKey(tenant, collection, name)
-    return Document(
-        key,
-        version,
-        f"제목 {name}",
-        f"https://x/{name}",
-        "text/plain",
-        metadata,
-        passages,
-        99,
-        UPDATED,
-    )
+    key, title, uri = DocumentKey(tenant, collection, name), f"제목 {name}", f"https://x/{name}"
+    return Document(key, version, title, uri, "text/plain", metadata or {}, passages, 99, UPDATED)
 
 
 async def put(index: Index, of: Document, chunks: Sequence[VectorChunk] = ()) -> Document:
@@ -72,7 +62,7 @@ async def put(index: Index, of: Document, chunks: Sequence[VectorChunk] = ()) ->
 
 
 async def found(index: Index, scope: Scope = TEAM, limit: int = 100) -> set[str]:
-    """The ids that both lists find, which must be the same; both vectors match every sample chunk."""
+    """The ids that both lists find, which must be the same: the query matches each sample."""
     query = Query(vector(0), SparseVector((1,), (1.0,)))
     lists = await index.candidates(scope, query, limit)
     dense, sparse = {hit.id for hit in lists.dense}, {hit.id for hit in lists.sparse}

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from rag_common.errors import (
     EmbeddingMismatch,
     FailedPrecondition,
@@ -10,7 +11,6 @@ from rag_common.errors import (
     InvalidArgument,
 )
 from rag_retriever.ports import Catalog, IndexState
-
 from tests.contracts.conftest import OpenCatalog
 from tests.contracts.samples import SPEC, TEAM, chunk, document, found, put
 
@@ -111,7 +111,7 @@ async def test_everything_is_there_after_a_restart(open_catalog: OpenCatalog) ->
         await first.create(SECOND)
         await first.switch("second")
         index = await first.open("second")
-        stored = await put(index, document(passages=3, year=2024.0))
+        stored = await put(index, document(passages=3, metadata={"year": 2024.0}))
         await index.stage(document("draft"), [chunk(0)])
         before, version = await first.list(), index.version
     async with open_catalog() as second:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+
 from rag_common.errors import FilterInvalid
 from rag_retriever.filters import (
     AnyInteger,
@@ -17,7 +18,6 @@ from rag_retriever.filters import (
 )
 from rag_retriever.passages import MetadataValue
 from rag_retriever.ports import Index
-
 from tests.contracts.samples import document, found_documents, put
 
 _SEOUL = timezone(timedelta(hours=9))
@@ -95,15 +95,15 @@ async def test_a_filter_holds_for_counts_lists_and_passages_too(index: Index) ->
 
 
 async def test_a_metadata_key_named_document_id_does_not_pass_for_the_id(index: Index) -> None:
-    await put(index, document("real", document_id="forged"))
+    await put(index, document("real", metadata={"document_id": "forged"}))
     forged = Filter(must=(Condition("document_id", AnyText(("forged",))),))
     assert await _names(index, forged) == set()
 
 
 @pytest.mark.parametrize("key", ["한글", "a b", "a.b", "a[0]", "key=s:x", "1:a"])
 async def test_any_word_can_be_a_key(index: Index, key: str) -> None:
-    await put(index, document("numbered", **{key: 5.0}))
-    await put(index, document("other", **{f"{key}x": 5.0}))
+    await put(index, document("numbered", metadata={key: 5.0}))
+    await put(index, document("other", metadata={f"{key}x": 5.0}))
     assert await _names(index, Filter(must=(Condition(key, AnyInteger((5,))),))) == {"numbered"}
     assert await _names(index, Filter(must=(Condition(key, NumberRange(5, 5)),))) == {"numbered"}
 
@@ -116,7 +116,7 @@ async def test_a_key_that_no_field_can_have_is_refused(index: Index) -> None:
 
 async def _put_all(index: Index) -> None:
     for name, metadata in _DOCUMENTS.items():
-        await put(index, document(name, **metadata))
+        await put(index, document(name, metadata=metadata))
 
 
 async def _names(index: Index, filter: Filter) -> set[str]:

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
+
 from rag_retriever.filters import Scope
 from rag_retriever.passages import Query, SparseVector
 from rag_retriever.ports import Index
-
 from tests.contracts.samples import TEAM, chunk, document, put, vector
 
 

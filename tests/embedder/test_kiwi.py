@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rag_embedder.adapters.kiwi import KiwiAnalyzer
 from rag_embedder.sparse import Bm25, SparseVector
 

@@ -14,6 +14,11 @@ from typing import Literal, Protocol
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
 from rag_embedder import bundled
 from rag_embedder.adapters.onnx import OnnxModel
 from rag_embedder.adapters.torch import TorchModel
@@ -22,10 +27,6 @@ from rag_embedder.export import export
 from rag_embedder.fingerprint import fingerprint
 from rag_embedder.manifest import Manifest
 from rag_embedder.tokens import Tokens
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 Floats = NDArray[np.float32]
 

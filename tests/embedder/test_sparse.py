@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rag_embedder.sparse import Bm25, SparseVector, term_index
 
 _UINT32 = 2**32

@@ -1,6 +1,7 @@
 """Extractive answers."""
 
 import pytest
+
 from rag_generator.evidence import Passage
 from rag_generator.extractive import MIN_SCORE, Extract, answer
 
@@ -84,6 +85,12 @@ def test_more_belief_in_the_passage_is_more_confidence(belief: float) -> None:
     less = answer("연차는 며칠인가요?", [Passage("a", "연차는 15일이다.", score=belief)])
     more = answer("연차는 며칠인가요?", [Passage("a", "연차는 15일이다.", score=belief + 0.2)])
     assert less.confidence < more.confidence
+
+
+def test_belief_may_be_unknown() -> None:
+    given = [Passage("a", "연차는 15일이다. 병가는 30일이다.")]
+    assert answer("연차는 며칠인가요?", given).answered
+    assert not answer("구내식당은 언제 여나요?", given).answered
 
 
 def test_nothing_asked_or_nothing_given_is_no_answer() -> None:

@@ -1,6 +1,7 @@
 """Whether claims are borne out by the passages."""
 
 import pytest
+
 from rag_generator.evidence import Passage
 from rag_generator.grounding import groundedness
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from rag_retriever.adapters.edge import EdgeCatalog
 from rag_retriever.ports import Catalog, IndexSpec
-
 from tests.contracts.samples import DIMENSIONS, document, put
 
 SPEC = IndexSpec("main", DIMENSIONS, "fingerprint")
@@ -17,7 +16,7 @@ DOCUMENTS = 8
 
 
 async def write(root: Path, run: int, optimize: bool) -> None:
-    """Publish version after version of a few documents; a line `acknowledged <document> <version>` each."""
+    """Publish version after version; a line `acknowledged <document> <version>` each."""
     async with EdgeCatalog(root) as catalog:
         await catalog.create(SPEC)
         index = await catalog.open("")

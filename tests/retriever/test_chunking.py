@@ -7,11 +7,11 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rag_common.errors import InvalidArgument
 from rag_retriever.chunking import Chunk, ChunkSettings, chunk, content_hash, estimated_tokens
 from rag_retriever.formats.parsed import Parsed
 from rag_retriever.parsing import parse
-
 from tests.retriever import documents
 from tests.retriever.documents import KOREAN
 

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from rag_common.errors import ReindexRunning, Unavailable
 from rag_retriever.adapters.edge import EdgeCatalog, engine, folder
 from rag_retriever.adapters.edge.writing import publishing
 from rag_retriever.ports import Catalog, Index, IndexState
-
 from tests.contracts.samples import TEAM, chunk, document, found, put
 from tests.retriever.edge_writer import DOCUMENTS, SPEC
 
@@ -61,7 +61,7 @@ async def test_optimizing_goes_on_beside_reads_and_writes(tmp_path: Path) -> Non
         optimizing = asyncio.create_task(catalog.optimize("main"))
         written = 0
         while not optimizing.done():
-            await put(index, document(f"d{written}", year=float(written)))
+            await put(index, document(f"d{written}", metadata={"year": float(written)}))
             written += 1
             assert len(await found(index, limit=5_000)) == 800 + written
             if written > 1:

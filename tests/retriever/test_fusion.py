@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rag_retriever.fusion import Fused, Method, fuse, single
 from rag_retriever.passages import Hit
 

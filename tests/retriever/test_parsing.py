@@ -6,11 +6,11 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rag_common.errors import InvalidArgument
 from rag_retriever.formats import reasons
 from rag_retriever.formats.parsed import DOCX, HTML, MARKDOWN, PDF, PLAIN
 from rag_retriever.parsing import Kind, Limits, Parsed, parse
-
 from tests.retriever import documents
 from tests.retriever.documents import KOREAN
 

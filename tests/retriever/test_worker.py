@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+
 from rag_common.errors import InvalidArgument, Overloaded, Unavailable
 from rag_retriever.adapters.splitter import Splitter, WorkerSettings
 from rag_retriever.chunking import ChunkSettings
 from rag_retriever.formats import reasons
 from rag_retriever.parsing import Limits
 from rag_retriever.splitting import Document, split
-
 from tests.retriever import documents
 
 MARKDOWN = Document("# 휴가\n\n연차는 15일이다.\n".encode(), "a.md")

@@ -9,8 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rag_common.errors import AppError as AppError
-
     from rag_client.aio import AsyncClient as AsyncClient
     from rag_client.calls import Retries as Retries
     from rag_client.filters import AnyOf as AnyOf
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from rag_client.results import Ingested as Ingested
     from rag_client.results import Passage as Passage
     from rag_client.sync import Client as Client
+    from rag_common.errors import AppError as AppError
 
 _HOMES = {
     "AnyOf": "rag_client.filters",

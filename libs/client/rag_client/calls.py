@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import grpc
-from rag_common.errors import AppError
-from rag_common.rpc.status import DETAILS_KEY, from_rpc_error
 
 from rag_client.options import CallOptions
+from rag_common.errors import AppError
+from rag_common.rpc.status import DETAILS_KEY, from_rpc_error
 
 DEFAULT_TIMEOUT = 30.0
 _PUSHBACK = "grpc-retry-pushback-ms"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from rag.types.v1 import filter_pb2 as wire
 
+from rag.types.v1 import filter_pb2 as wire
 from rag_client.filters import AnyOf, Between, Condition, Filter, Is, Within
 
 

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rag_common.errors import AppError
-
 from rag_client.aio import AsyncClient
 from rag_client.bulk import paced, spread
 from rag_client.files import SourceFile
 from rag_client.options import MetadataValue
+from rag_common.errors import AppError
 
 FAILED = "failed"
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
+
 from rag.gateway.v1 import options_pb2 as wire
 from rag.types.v1 import grounding_pb2, passage_pb2
-
 from rag_client import results
 
 

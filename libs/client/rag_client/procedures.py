@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
+
 from rag.gateway.v1 import answer_service_pb2 as answers
 from rag.gateway.v1 import document_service_pb2 as documents
 

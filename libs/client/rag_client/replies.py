@@ -6,7 +6,6 @@ from typing import Any, cast
 from rag.gateway.v1 import answer_service_pb2 as answers
 from rag.gateway.v1 import document_service_pb2 as documents
 from rag.types.v1 import document_pb2, grounding_pb2
-
 from rag_client import events, parts, results
 from rag_client.events import Event
 

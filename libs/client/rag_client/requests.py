@@ -7,8 +7,6 @@ from rag.gateway.v1 import answer_service_pb2 as answers
 from rag.gateway.v1 import document_service_pb2 as documents
 from rag.gateway.v1 import options_pb2 as wire
 from rag.types.v1 import passage_pb2
-from rag_common.errors import InvalidArgument
-
 from rag_client import conditions
 from rag_client.options import (
     AnswerOptions,
@@ -19,6 +17,7 @@ from rag_client.options import (
     SearchOptions,
 )
 from rag_client.results import Passage
+from rag_common.errors import InvalidArgument
 
 
 def search(query: str, options: SearchOptions) -> answers.SearchRequest:

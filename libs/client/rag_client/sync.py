@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Self, Unpack
 
 import grpc
-from rag.gateway.v1.answer_service_pb2 import GetCapabilitiesRequest
 
+from rag.gateway.v1.answer_service_pb2 import GetCapabilitiesRequest
 from rag_client import parts, procedures, replies, requests, results
 from rag_client.calls import DEFAULT_TIMEOUT, Retries
 from rag_client.channel import DEFAULT_TARGET, Gateway, Tls

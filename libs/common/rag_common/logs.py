@@ -13,7 +13,7 @@ from rag_common.context import CALL
 def configure(service: str, level: str = "info", form: str = "auto") -> None:
     """Send everything of at least `level` to standard output, one line an event."""
     console = form == "console" or (form == "auto" and sys.stdout.isatty())
-    shared = [
+    shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -22,7 +22,9 @@ def configure(service: str, level: str = "info", form: str = "auto") -> None:
     ]
     if console:
         shared.pop()
-    render: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    render: Any = (
+        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),

@@ -24,7 +24,8 @@ class ServiceSettings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
     port: Port = Field(0, description="Port of the gRPC API; 0 takes a free one.")
     health_port: Port = Field(
-        0, description="Plaintext port of health alone, for probes that speak no TLS; 0 takes a free one."
+        0,
+        description="Plaintext port of health alone, for probes that speak no TLS; 0 takes a free one.",
     )
     reflection: bool = Field(True, description="Whether grpcurl may ask which methods there are.")
     log_level: str = Field(
@@ -38,7 +39,9 @@ class ServiceSettings(BaseSettings):
     default_deadline: Seconds = Field(
         30, description="Seconds for a call whose caller gave no deadline."
     )
-    max_deadline: Seconds = Field(300, description="Most seconds for a call, whatever its caller gave.")
+    max_deadline: Seconds = Field(
+        300, description="Most seconds for a call, whatever its caller gave."
+    )
     min_budget: Annotated[float, Field(ge=0, le=10)] = Field(
         0.02, description="A call with fewer seconds left than this is refused before any work."
     )
@@ -52,12 +55,18 @@ class ServiceSettings(BaseSettings):
         16 * 2**20, ge=2**16, le=2**30, description="Largest message taken or sent."
     )
     max_in_flight: int = Field(
-        1024, ge=1, le=100_000, description="Calls served at once; more are refused with a hint when."
+        1024,
+        ge=1,
+        le=100_000,
+        description="Calls served at once; more are refused with a hint when.",
     )
     max_connection_age: Seconds = Field(
-        1800, description="Seconds after which a connection is renewed, so that new replicas get calls."
+        1800,
+        description="Seconds after which a connection is renewed, so that new replicas get calls.",
     )
-    health_interval: Seconds = Field(2, description="Seconds between polls of what this service needs.")
+    health_interval: Seconds = Field(
+        2, description="Seconds between polls of what this service needs."
+    )
     region: str = Field("", max_length=64, description="Region that replies and telemetry name.")
 
     @classmethod
@@ -70,7 +79,7 @@ class ServiceSettings(BaseSettings):
         if unknown:
             raise SettingsInvalid(f"{unknown[0]} is not a setting; see docs/settings.md")
         try:
-            return cls(_env_file=os.environ.get("RAG_ENV_FILE"), **given)
+            return cls(**given)
         except ValidationError as error:
             first = error.errors()[0]
             name = cls.model_config["env_prefix"] + "_".join(map(str, first["loc"])).upper()

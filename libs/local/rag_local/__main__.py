@@ -96,15 +96,17 @@ def _serve(services: Sequence[Running]) -> None:
     while not stop.wait(1.0):
         for service in services:
             if service.process.poll() is not None:
-                raise StartFailed(
-                    f"the {service.spec.name} ended; its log is {service.log}"
-                )
+                raise StartFailed(f"the {service.spec.name} ended; its log is {service.log}")
     say("\nstopping: each service drains first")
 
 
 def _how_to_go_on(home: Path) -> str:
     environment = Path(sys.executable).parent
-    here = environment.relative_to(Path.cwd()) if environment.is_relative_to(Path.cwd()) else environment
+    here = (
+        environment.relative_to(Path.cwd())
+        if environment.is_relative_to(Path.cwd())
+        else environment
+    )
     return f"""
 Serving until Ctrl-C. In another terminal, in this folder:
 

@@ -33,9 +33,7 @@ def _write_private(path: Path, key: Ed25519PrivateKey) -> None:
 
 
 def _jwk(key: Ed25519PrivateKey) -> dict[str, str]:
-    raw = key.public_key().public_bytes(
-        serialization.Encoding.Raw, serialization.PublicFormat.Raw
-    )
+    raw = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     jwk = {"crv": "Ed25519", "kty": "OKP", "x": _base64(raw)}
     # The key id is the RFC 7638 thumbprint: members in lexical order, no white space.
     canonical = json.dumps(jwk, separators=(",", ":"), sort_keys=True).encode()

@@ -87,7 +87,9 @@ def running(
         yield started
 
 
-def start(spec: Spec, environment: Mapping[str, str], log: "IO[bytes] | int") -> "subprocess.Popen[bytes]":
+def start(
+    spec: Spec, environment: Mapping[str, str], log: "IO[bytes] | int"
+) -> "subprocess.Popen[bytes]":
     """One service's process. It gets no Ctrl-C of the terminal's: its starter ends it."""
     return subprocess.Popen(
         [sys.executable, "-m", spec.package],

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 from rag_common import errors
 
 Output = TypeVar("Output")
+Computed = TypeVar("Computed", covariant=True)
 
 # A question waits for no more than a third as much computing as passages get.
 _WEIGHTS = (3.0, 1.0)
@@ -24,10 +25,10 @@ class Priority(IntEnum):
     DOCUMENT = 1
 
 
-class Compute(Protocol[Output]):
+class Compute(Protocol[Computed]):
     """Runs a batch of token id lists on the device, in a thread; one output for each."""
 
-    def __call__(self, batch: list[list[int]]) -> Sequence[Output]: ...
+    def __call__(self, batch: list[list[int]], /) -> Iterable[Computed]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +113,7 @@ class Scheduler(Generic[Output]):
         finally:
             for job in jobs:
                 job.future.cancel()
-        return Outcome(
-            outputs, max(job.waited for job in jobs), sum(job.computed for job in jobs)
-        )
+        return Outcome(outputs, max(job.waited for job in jobs), sum(job.computed for job in jobs))
 
     def _admit(self, batch: Sequence[list[int]]) -> None:
         if self._waiting + len(batch) <= self._policy.queue_texts:
@@ -181,8 +180,8 @@ class Scheduler(Generic[Output]):
             outputs = await loop.run_in_executor(
                 self._pool, self._compute, [job.ids for job in batch]
             )
-        except Exception as error:
-            _settle(batch, lambda job: job.future.set_exception(error))
+        except Exception:
+            _fail(batch, error)
             return
         seconds = monotonic() - started
         tokens = sum(len(job.ids) for job in batch)
@@ -194,7 +193,7 @@ class Scheduler(Generic[Output]):
                 job.future.set_result(output)
 
 
-def _settle(batch: list[_Job[Output]], how: Callable[[_Job[Output]], None]) -> None:
+def _fail(batch: list[_Job[Output]], error: Exception) -> None:
     for job in batch:
         if not job.future.done():
-            how(job)
+            job.future.set_exception(error)

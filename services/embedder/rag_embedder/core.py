@@ -148,7 +148,9 @@ class Embedder:
         """Relevance of each text, and the cross-encoder's name. Raises NotConfigured, InvalidArgument."""
         reranker = self._engine().reranker
         if not reranker:
-            raise errors.NotConfigured("no cross-encoder is configured", metadata={"subject": "reranker"})
+            raise errors.NotConfigured(
+                "no cross-encoder is configured", metadata={"subject": "reranker"}
+            )
         [question] = self._checked("query", [query])
         return await reranker.scores(question, self._checked("texts", texts)), reranker.name
 
@@ -165,7 +167,9 @@ class Embedder:
 
     def _checked(self, field: str, texts: Sequence[str]) -> list[str]:
         if not 1 <= len(texts) <= MOST_TEXTS:
-            raise errors.InvalidArgument.of(field, f"give 1 to {MOST_TEXTS} texts, not {len(texts)}")
+            raise errors.InvalidArgument.of(
+                field, f"give 1 to {MOST_TEXTS} texts, not {len(texts)}"
+            )
         return [self._clean(_path(field, i), text) for i, text in enumerate(texts)]
 
     def _clean(self, path: str, text: str) -> str:

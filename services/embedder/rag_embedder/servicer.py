@@ -4,12 +4,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
-import grpc
-
 from rag.embedder.v1 import embedder_service_pb2 as pb
 from rag.embedder.v1.embedder_service_pb2_grpc import EmbedderServiceServicer
 from rag.types.v1 import vector_pb2
 from rag_common import errors
+from rag_common.rpc.types import Context
 from rag_embedder.core import Embedded, Embedder, Embedding, Wanted
 
 _AHEAD = 2
@@ -28,13 +27,13 @@ class EmbedderServicer(EmbedderServiceServicer):
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
 
-    async def Embed(self, request: pb.EmbedRequest, context: grpc.aio.ServicerContext) -> pb.EmbedResponse:
+    async def Embed(self, request: pb.EmbedRequest, context: Context) -> pb.EmbedResponse:
         return await self._embed(request)
 
     async def EmbedStream(
         self,
         request_iterator: AsyncIterator[pb.EmbedStreamRequest],
-        context: grpc.aio.ServicerContext,
+        context: Context,
     ) -> AsyncIterator[pb.EmbedStreamResponse]:
         """Works on two batches at a time, so that no lane waits for the end of one."""
         pending: deque[asyncio.Task[pb.EmbedResponse]] = deque()
@@ -49,20 +48,16 @@ class EmbedderServicer(EmbedderServiceServicer):
             for task in pending:
                 task.cancel()
 
-    async def Rerank(
-        self, request: pb.RerankRequest, context: grpc.aio.ServicerContext
-    ) -> pb.RerankResponse:
+    async def Rerank(self, request: pb.RerankRequest, context: Context) -> pb.RerankResponse:
         scores, model = await self._embedder.rerank(request.query, request.texts)
         return pb.RerankResponse(scores=scores, model=model)
 
-    async def Tokenize(
-        self, request: pb.TokenizeRequest, context: grpc.aio.ServicerContext
-    ) -> pb.TokenizeResponse:
+    async def Tokenize(self, request: pb.TokenizeRequest, context: Context) -> pb.TokenizeResponse:
         pieces, ids, terms = await self._embedder.tokenize(request.text, _is_query(request.task))
         return pb.TokenizeResponse(tokens=pieces, token_ids=ids, terms=terms)
 
     async def GetModelInfo(
-        self, request: pb.GetModelInfoRequest, context: grpc.aio.ServicerContext
+        self, request: pb.GetModelInfoRequest, context: Context
     ) -> pb.GetModelInfoResponse:
         engine = self._embedder.engine()
         manifest = engine.model.manifest
@@ -79,7 +74,9 @@ class EmbedderServicer(EmbedderServiceServicer):
         )
 
     async def _embed(self, request: pb.EmbedRequest) -> pb.EmbedResponse:
-        return _response(await self._embedder.embed(request.texts, _wanted(request)), _is_query(request.task))
+        return _response(
+            await self._embedder.embed(request.texts, _wanted(request)), _is_query(request.task)
+        )
 
 
 def _wanted(request: pb.EmbedRequest) -> Wanted:
@@ -98,7 +95,8 @@ def _is_query(task: int) -> bool:
 
 def _response(done: Embedded, query: bool) -> pb.EmbedResponse:
     response = pb.EmbedResponse(
-        fingerprint=done.fingerprint, embeddings=[_embedding(item, query) for item in done.embeddings]
+        fingerprint=done.fingerprint,
+        embeddings=[_embedding(item, query) for item in done.embeddings],
     )
     response.timings.queue.FromNanoseconds(int(done.queue_seconds * 1e9))
     response.timings.tokenize.FromNanoseconds(int(done.tokenize_seconds * 1e9))
@@ -116,4 +114,6 @@ def _embedding(item: Embedding, query: bool) -> pb.Embedding:
             values=item.sparse.values,
             terms=item.sparse.terms if query else (),
         )
-    return pb.Embedding(dense=dense, sparse=sparse, token_count=item.tokens, truncated=item.truncated)
+    return pb.Embedding(
+        dense=dense, sparse=sparse, token_count=item.tokens, truncated=item.truncated
+    )

@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 
-import grpc
-
 from rag.gateway.v1 import answer_service_pb2 as pb
 from rag.gateway.v1.answer_service_pb2_grpc import AnswerServiceServicer
 from rag.types.v1.grounding_pb2 import Citation
 from rag_common import errors
 from rag_common.context import CALL, Call, request_id
+from rag_common.rpc.types import Context
 from rag_gateway import replies, requests
 from rag_gateway.capabilities import Capabilities
 from rag_gateway.core import Answered, Answering, Event, Found, Question, Words, with_silence
@@ -29,15 +28,13 @@ class AnswerServicer(AnswerServiceServicer):
         self._region = region
         self._heartbeat = heartbeat
 
-    async def Answer(
-        self, request: pb.AnswerRequest, context: grpc.aio.ServicerContext
-    ) -> pb.AnswerResponse:
+    async def Answer(self, request: pb.AnswerRequest, context: Context) -> pb.AnswerResponse:
         call, tenant = caller(request.request_id)
         answered = await self._answering.answer(tenant, _question(request))
         return replies.answer(answered, call, self._region)
 
     async def StreamAnswer(
-        self, request: pb.StreamAnswerRequest, context: grpc.aio.ServicerContext
+        self, request: pb.StreamAnswerRequest, context: Context
     ) -> AsyncIterator[pb.StreamAnswerResponse]:
         call, tenant = caller(request.request_id)
         question = _question(request)
@@ -45,20 +42,20 @@ class AnswerServicer(AnswerServiceServicer):
             started=pb.Started(request_id=call.request_id, trace_id=call.trace.trace_id)
         )
         stream = _Stream(call, self._region)
-        async with aclosing(self._answering.stream(tenant, question)) as events:
-            async with aclosing(with_silence(events, self._heartbeat)) as timed:
-                try:
-                    async for event in timed:
-                        for message in stream.messages(event):
-                            yield message
-                except errors.AppError as error:
-                    if not stream.words:
-                        raise
-                    yield stream.incomplete(error.reason, error.message)
+        async with (
+            aclosing(self._answering.stream(tenant, question)) as events,
+            aclosing(with_silence(events, self._heartbeat)) as timed,
+        ):
+            try:
+                async for event in timed:
+                    for message in stream.messages(event):
+                        yield message
+            except errors.AppError as error:
+                if not stream.words:
+                    raise
+                yield stream.incomplete(error.reason, error.message)
 
-    async def Search(
-        self, request: pb.SearchRequest, context: grpc.aio.ServicerContext
-    ) -> pb.SearchResponse:
+    async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
         call, tenant = caller(request.request_id)
         checks = Checks()
         query = requests.query(checks, request.query)
@@ -68,7 +65,7 @@ class AnswerServicer(AnswerServiceServicer):
         return replies.search(found, call, self._region, request.explain)
 
     async def CheckGrounding(
-        self, request: pb.CheckGroundingRequest, context: grpc.aio.ServicerContext
+        self, request: pb.CheckGroundingRequest, context: Context
     ) -> pb.CheckGroundingResponse:
         call, _ = caller("")
         checks = Checks()
@@ -80,7 +77,7 @@ class AnswerServicer(AnswerServiceServicer):
         return pb.CheckGroundingResponse(grounding=grounding, trace_id=call.trace.trace_id)
 
     async def GetCapabilities(
-        self, request: pb.GetCapabilitiesRequest, context: grpc.aio.ServicerContext
+        self, request: pb.GetCapabilitiesRequest, context: Context
     ) -> pb.GetCapabilitiesResponse:
         return await self._capabilities.describe()
 
@@ -129,12 +126,13 @@ class _Stream:
 def caller(given_id: str) -> tuple[Call, str]:
     """The call with the id that the request names, and the tenant of the verified token."""
     call = CALL.get()
-    if call is None or call.principal is None:
+    principal = call.principal if call else None
+    if call is None or principal is None:
         raise errors.Unauthenticated("nobody is authenticated")
     if given_id:
         call = replace(call, request_id=request_id(given_id))
         CALL.set(call)
-    return call, call.principal.tenant
+    return call, principal.tenant
 
 
 def _question(request: pb.AnswerRequest | pb.StreamAnswerRequest) -> Question:

@@ -1,5 +1,6 @@
 """Puts the gateway together: the only place that names its peers and its keys."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -23,6 +24,9 @@ from rag_gateway.settings import Settings
 
 ANSWERS = "rag.gateway.v1.AnswerService"
 DOCUMENTS = "rag.gateway.v1.DocumentService"
+
+# How long it is taken for granted that model and index fit.
+_INDEX_SECONDS = 30.0
 
 
 @asynccontextmanager
@@ -59,7 +63,9 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
         index = _Index(embedding, shelf, settings.index)
         served = serving(
             [
-                Service(ANSWERS, answer_service_pb2_grpc.add_AnswerServiceServicer_to_server, answers),
+                Service(
+                    ANSWERS, answer_service_pb2_grpc.add_AnswerServiceServicer_to_server, answers
+                ),
                 Service(
                     DOCUMENTS,
                     document_service_pb2_grpc.add_DocumentServiceServicer_to_server,
@@ -92,14 +98,15 @@ class _Index:
         self._embedding = embedding
         self._shelf = shelf
         self._name = name
-        self._fitting = ""
+        self._good_until = 0.0
 
     async def ready(self) -> None:
         """Return where the index takes the model's vectors. Raises EmbeddingMismatch, Unavailable."""
+        if time.monotonic() < self._good_until:
+            return
         model = await self._embedding.model()
-        if model.fingerprint != self._fitting:
-            await self._shelf.ensure_index(self._name, model.dimensions, model.fingerprint)
-            self._fitting = model.fingerprint
+        await self._shelf.ensure_index(self._name, model.dimensions, model.fingerprint)
+        self._good_until = time.monotonic() + _INDEX_SECONDS
 
 
 async def _peers(

@@ -1,7 +1,7 @@
 """The order of things: embed, search, rerank, generate; with time for each stage and proof of what was used."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import monotonic
@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from rag.types.v1.filter_pb2 import Filter
 from rag.types.v1.grounding_pb2 import Citation, Grounding, SkippedReason, Usage
-from rag.types.v1.passage_pb2 import Evidence, Passage, ScoredPassage
+from rag.types.v1.passage_pb2 import Passage, ScoredPassage
 from rag.types.v1.vector_pb2 import DenseVector, SparseVector
 from rag_common import errors
 
@@ -199,17 +199,16 @@ class Answering:
         found = await self._sources(tenant, question)
         with found.journey.stage("generate"):
             written = await self._writing.answer(
-                question.text, found.passages, question.how, question.support
+                question.text, _weighed(question, found), question.how, question.support
             )
         return _answered(written, found)
 
-    async def stream(self, tenant: str, question: Question) -> AsyncIterator[Event]:
+    async def stream(self, tenant: str, question: Question) -> AsyncGenerator[Event, None]:
         """The same as it comes: Found, then Words and Citations, then Answered."""
         found = await self._sources(tenant, question)
         yield found
-        parts = self._writing.stream(
-            question.text, found.passages, question.how, question.support
-        )
+        passages = _weighed(question, found)
+        parts = self._writing.stream(question.text, passages, question.how, question.support)
         with found.journey.stage("generate"):
             async for part in parts:
                 if isinstance(part, Written):
@@ -225,8 +224,7 @@ class Answering:
     async def _sources(self, tenant: str, question: Question) -> Found:
         if isinstance(question.sources, Retrieval):
             return await self._find(tenant, question.text, question.sources)
-        evidence = Evidence(score=1.0)
-        given = [ScoredPassage(passage=item, evidence=evidence) for item in question.sources]
+        given = [ScoredPassage(passage=item) for item in question.sources]
         return Found(given, Journey())
 
     async def _find(self, tenant: str, query: str, options: Retrieval) -> Found:
@@ -257,7 +255,7 @@ class Answering:
 
 async def with_silence(
     events: AsyncIterator[Item], seconds: float
-) -> AsyncIterator[Item | None]:
+) -> AsyncGenerator[Item | None, None]:
     """The events, and None each time that nothing came for so long. Leaving it closes the events."""
     upcoming: asyncio.Future[Item] | None = None
     try:
@@ -287,6 +285,14 @@ def _widened(options: Retrieval) -> Retrieval:
     if not options.rerank:
         return options
     return replace(options, top_k=max(options.top_k, min(_RERANKED, options.candidates)))
+
+
+def _weighed(question: Question, found: Found) -> Sequence[ScoredPassage]:
+    """The passages with their share of belief, which generators weigh; other scores are kept back."""
+    sources = question.sources
+    if isinstance(sources, Retrieval) and sources.fusion == "posterior" and not sources.rerank:
+        return found.passages
+    return [ScoredPassage(passage=item.passage) for item in found.passages]
 
 
 def _answered(written: Written, found: Found) -> Answered:

@@ -4,13 +4,12 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import grpc
-
 from rag.gateway.v1 import document_service_pb2 as pb
 from rag.gateway.v1.document_service_pb2_grpc import DocumentServiceServicer
 from rag.types.v1.document_pb2 import Document
 from rag.types.v1.passage_pb2 import Passage
 from rag_common import errors
+from rag_common.rpc.types import Context
 from rag_gateway import replies, requests
 from rag_gateway.answer_servicer import caller
 from rag_gateway.ingestion import Ingesting, Outcome
@@ -57,7 +56,7 @@ class DocumentServicer(DocumentServiceServicer):
         self._sizes = sizes
 
     async def IngestDocument(
-        self, request: pb.IngestDocumentRequest, context: grpc.aio.ServicerContext
+        self, request: pb.IngestDocumentRequest, context: Context
     ) -> pb.IngestDocumentResponse:
         call, tenant = caller(request.request_id)
         checks = Checks()
@@ -76,7 +75,7 @@ class DocumentServicer(DocumentServiceServicer):
     async def UploadDocument(
         self,
         request_iterator: AsyncIterator[pb.UploadDocumentRequest],
-        context: grpc.aio.ServicerContext,
+        context: Context,
     ) -> pb.UploadDocumentResponse:
         header = await _header(request_iterator)
         call, tenant = caller(header.request_id)
@@ -93,7 +92,7 @@ class DocumentServicer(DocumentServiceServicer):
         )
 
     async def GetDocument(
-        self, request: pb.GetDocumentRequest, context: grpc.aio.ServicerContext
+        self, request: pb.GetDocumentRequest, context: Context
     ) -> pb.GetDocumentResponse:
         _, tenant = caller("")
         found = await self._shelf.get(tenant, *_key(request.collection, request.document_id))
@@ -102,7 +101,7 @@ class DocumentServicer(DocumentServiceServicer):
         return pb.GetDocumentResponse(document=found)
 
     async def ListDocuments(
-        self, request: pb.ListDocumentsRequest, context: grpc.aio.ServicerContext
+        self, request: pb.ListDocumentsRequest, context: Context
     ) -> pb.ListDocumentsResponse:
         _, tenant = caller("")
         checks = Checks()
@@ -116,7 +115,7 @@ class DocumentServicer(DocumentServiceServicer):
         return pb.ListDocumentsResponse(documents=found, next_page_token=token)
 
     async def ListPassages(
-        self, request: pb.ListPassagesRequest, context: grpc.aio.ServicerContext
+        self, request: pb.ListPassagesRequest, context: Context
     ) -> pb.ListPassagesResponse:
         _, tenant = caller("")
         checks = Checks()
@@ -127,7 +126,7 @@ class DocumentServicer(DocumentServiceServicer):
         return pb.ListPassagesResponse(passages=found)
 
     async def DeleteDocument(
-        self, request: pb.DeleteDocumentRequest, context: grpc.aio.ServicerContext
+        self, request: pb.DeleteDocumentRequest, context: Context
     ) -> pb.DeleteDocumentResponse:
         _, tenant = caller("")
         key = _key(request.collection, request.document_id)
@@ -147,7 +146,9 @@ async def _content(pieces: AsyncIterator[pb.UploadDocumentRequest], most: int) -
         if piece.WhichOneof("part") != "content":
             raise errors.InvalidArgument.of("content", "must be all that follows the header")
         if len(piece.content) > _MOST_PIECE:
-            raise errors.InvalidArgument.of("content", f"must come in pieces of at most {_MOST_PIECE} bytes")
+            raise errors.InvalidArgument.of(
+                "content", f"must come in pieces of at most {_MOST_PIECE} bytes"
+            )
         _refuse_over(len(content) + len(piece.content), most)
         content += piece.content
     if not content:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.struct_pb2 import Struct, Value
 
 from rag.gateway.v1 import document_service_pb2 as documents
 from rag.gateway.v1 import options_pb2 as pb
@@ -204,14 +204,15 @@ def _metadata(checks: Checks, given: Struct) -> Mapping[str, Any]:
         checks.require(bool(_KEY.fullmatch(key)), field, "is not a letter, then letters, digits, _")
         for problem in _unfit(value, nested=False):
             checks.require(False, field, problem)
-    return {key: given[key] if not _is_list(given, key) else list(given[key]) for key in given}
+    return {key: _plain(value) for key, value in given.fields.items()}
 
 
-def _is_list(given: Struct, key: str) -> bool:
-    return given.fields[key].WhichOneof("kind") == "list_value"
+def _plain(value: Value) -> Any:
+    kind = value.WhichOneof("kind") or "null_value"
+    return list(value.list_value) if kind == "list_value" else getattr(value, kind)
 
 
-def _unfit(value: Any, *, nested: bool) -> Iterator[str]:
+def _unfit(value: Value, *, nested: bool) -> Iterator[str]:
     match value.WhichOneof("kind"):
         case "string_value" if len(value.string_value) > 1000:
             yield "has over 1000 characters"

@@ -1,7 +1,7 @@
 """The generator's work: which model answers, and what every answer has in common."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -116,7 +116,7 @@ class Backend(Protocol):
     @property
     def info(self) -> ModelInfo: ...
 
-    def answer(self, task: Task) -> AsyncIterator[Event]: ...
+    def answer(self, task: Task) -> AsyncGenerator[Event, None]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Generator:
     default: str
     most_output_tokens: int = field(default=4096)
 
-    def answer(self, task: Task) -> AsyncIterator[Event]:
+    def answer(self, task: Task) -> AsyncGenerator[Event, None]:
         """The answer as it is written. Raises ModelNotFound, InvalidArgument."""
         if not 1 <= task.max_output_tokens <= self.most_output_tokens:
             raise errors.InvalidArgument.of(
@@ -152,6 +152,7 @@ class Generator:
         found = self.backends.get(name or self.default)
         if found is None:
             raise errors.ModelNotFound(
-                f"there is no model {name}", metadata={"model": name, "models": ", ".join(self.backends)}
+                f"there is no model {name}",
+                metadata={"model": name, "models": ", ".join(self.backends)},
             )
         return found

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rag_common.sentences import Span, sentences
-
 from rag_generator.matching import Folded, Term, folded, match, terms
 
 

@@ -1,6 +1,7 @@
 """Answers in the documents' own sentences, with how far they can be trusted."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,8 @@ def answer(question: str, passages: Sequence[Passage], min_score: float = MIN_SC
     return Extract(quotes, confidence, confidence >= min_score)
 
 
+# A heading names a matter and a table's rule says nothing: neither is an answer.
+_MARKUP = re.compile(r"\s*#{1,6}\s.*|[\s|:=*_-]*")
 # How much of what the first quote leaves open counts in choosing the second.
 _GAIN = 0.5
 # Logistic regression of "the relevant passage is among these" on coverage and the passage's
@@ -53,10 +56,11 @@ _UNKNOWN_BELIEF = 0.4
 
 
 def _best(evidence: Evidence) -> list[Sentence]:
-    if not evidence.sentences:
+    quotable = [one for one in evidence.sentences if not _MARKUP.fullmatch(one.text)]
+    if not quotable:
         return []
-    first = max(evidence.sentences, key=lambda sentence: sentence.score)
-    rest = [sentence for sentence in evidence.sentences if sentence.text != first.text]
+    first = max(quotable, key=lambda sentence: sentence.score)
+    rest = [sentence for sentence in quotable if sentence.text != first.text]
     if not rest:
         return [first]
     return [first, max(rest, key=lambda other: other.score + _GAIN * _gain(evidence, first, other))]

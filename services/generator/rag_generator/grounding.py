@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag_common.sentences import Span, sentences
-
 from rag_generator.evidence import Evidence, Passage, Reading, Sentence, read, weigh
 from rag_generator.facts import facts, missing
 from rag_generator.matching import Term, folded, match, terms

@@ -88,7 +88,7 @@ class Prompted:
         """The model's."""
         return self._model.info
 
-    async def answer(self, task: Task) -> AsyncIterator[Event]:
+    async def answer(self, task: Task) -> AsyncGenerator[Event, None]:
         """Words as they are written, then Citations, then the Answer.
 
         An answer that turns out to be unsupported is withheld: the Answer says so in its stead.

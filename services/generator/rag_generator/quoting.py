@@ -1,7 +1,7 @@
 """The extractive backend: the answer in the documents' own sentences, or that they do not have it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from rag_generator import extractive
 from rag_generator.core import Answer, Citation, Event, Mode, ModelInfo, Skipped, Task, Words
@@ -15,7 +15,7 @@ class Quoting:
 
     info = ModelInfo("extractive", "extractive")
 
-    async def answer(self, task: Task) -> AsyncIterator[Event]:
+    async def answer(self, task: Task) -> AsyncGenerator[Event, None]:
         """Each quote as Words and a Citation, then the Answer."""
         least = extractive.MIN_SCORE if task.min_score is None else task.min_score
         extract = await asyncio.to_thread(extractive.answer, task.question, task.passages, least)

@@ -4,13 +4,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from time import monotonic
 
-import grpc
-
 from rag.generator.v1 import generator_service_pb2 as pb
 from rag.generator.v1.generator_service_pb2_grpc import GeneratorServiceServicer
 from rag.types.v1 import grounding_pb2, passage_pb2
 from rag_common import errors
 from rag_common.context import CALL
+from rag_common.rpc.types import Context
 from rag_generator.core import (
     Answer,
     Citation,
@@ -52,9 +51,7 @@ class GeneratorServicer(GeneratorServiceServicer):
     def __init__(self, generator: Generator) -> None:
         self._generator = generator
 
-    async def Generate(
-        self, request: pb.GenerateRequest, context: grpc.aio.ServicerContext
-    ) -> pb.GenerateResponse:
+    async def Generate(self, request: pb.GenerateRequest, context: Context) -> pb.GenerateResponse:
         titles = _documents(request.passages)
         clock = _Clock()
         async with aclosing(self._generator.answer(_task(request))) as events:
@@ -65,7 +62,7 @@ class GeneratorServicer(GeneratorServiceServicer):
         raise errors.Internal("the backend ended without an answer")
 
     async def StreamGenerate(
-        self, request: pb.StreamGenerateRequest, context: grpc.aio.ServicerContext
+        self, request: pb.StreamGenerateRequest, context: Context
     ) -> AsyncIterator[pb.StreamGenerateResponse]:
         documents = _documents(request.passages)
         clock = _Clock()
@@ -84,7 +81,7 @@ class GeneratorServicer(GeneratorServiceServicer):
                         yield pb.StreamGenerateResponse(completed=completed)
 
     async def CheckGrounding(
-        self, request: pb.CheckGroundingRequest, context: grpc.aio.ServicerContext
+        self, request: pb.CheckGroundingRequest, context: Context
     ) -> pb.CheckGroundingResponse:
         if not 1 <= len(request.passages) <= _MOST_PASSAGES:
             raise errors.InvalidArgument.of("passages", f"give 1 to {_MOST_PASSAGES}")
@@ -93,7 +90,7 @@ class GeneratorServicer(GeneratorServiceServicer):
         return pb.CheckGroundingResponse(grounding=_grounding(Answer("", claims=claims)))
 
     async def ListModels(
-        self, request: pb.ListModelsRequest, context: grpc.aio.ServicerContext
+        self, request: pb.ListModelsRequest, context: Context
     ) -> pb.ListModelsResponse:
         models = [
             pb.Model(
@@ -132,7 +129,9 @@ def _task(request: pb.GenerateRequest | pb.StreamGenerateRequest) -> Task:
         question=request.question,
         passages=[_passage(item.passage, item.evidence) for item in request.passages],
         model=options.model,
-        max_output_tokens=options.max_output_tokens if options.HasField("max_output_tokens") else 512,
+        max_output_tokens=options.max_output_tokens
+        if options.HasField("max_output_tokens")
+        else 512,
         temperature=options.temperature,
         seed=options.seed if options.HasField("seed") else None,
         language=options.language,
@@ -149,9 +148,7 @@ def _passage(message: passage_pb2.Passage, evidence: passage_pb2.Evidence) -> Pa
         id=message.passage_id,
         text=message.text,
         title=message.title,
-        score=evidence.score,
-        dense=evidence.dense_score if evidence.HasField("dense_score") else None,
-        sparse=evidence.sparse_score if evidence.HasField("sparse_score") else None,
+        score=evidence.score if evidence.HasField("score") else None,
     )
 
 

@@ -49,7 +49,10 @@ class Settings(ServiceSettings):
         4096, ge=1, description="Most tokens of an answer, whatever a request asks for."
     )
     delta_interval: float = Field(
-        0.03, ge=0, le=1, description="Seconds for which a model's words are gathered before sending."
+        0.03,
+        ge=0,
+        le=1,
+        description="Seconds for which a model's words are gathered before sending.",
     )
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ def stems(text: str) -> list[str]:
     """
     lower = plain(text)
     found = (_stem(word[0], lower[: word.start()][-1:]) for word in _WORD.finditer(lower))
-    return [stem for stem in dict.fromkeys(found) if stem]
+    return [stem[:_LONGEST] for stem in dict.fromkeys(found) if stem]
 
 
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
@@ -40,11 +40,15 @@ _ENDING = re.compile(rf"(?:{_PARTICLE}|{_COPULA}|{_HADA}|{_VERB})$")
 # What may be taken from a word of one syllable; alone, a short particle is told by what is left.
 _ON_ONE = re.compile(r"[은는을를이가의]|까지|부터|에서|에게|으로|보다|처럼|마다")
 _STEM = 2
+# Text without spaces may be one word; matching takes the square of a stem's length.
+_LONGEST = 32
 _KOREAN_STOP = re.compile(
     r"누구.*|누가|언제.*|어디.*|어느|어떤|어떻게|어떠한|무엇.*|무슨|뭐.*|뭔.*|왜|얼마.*|며칠.*|몇.*"
     r"|[있없되하]나요?|[있없되하]는.*|있[다던어고]|[되된한하]다|인[가지]|될까요?|할까요?|됩니까|합니까"
     r"|해야.*|하려면|하면|경우|알려.*|가르쳐.*|설명해.*|주세요|해줘|궁금.*|이름|사람|인물|[연년]도|날"
-    r"|날짜|명칭|인원수|[개갯횟]수|숫자|[적쓰]으?시오|곳|장소|것|때|수|번|회|명|개|년|월|등|및|그|이|저|또|또는|그리고|위해|대해|대한|통해|위한|의해|따라|관한|관해|가능.*|해|당시|후|전|중|가장"
+    r"|날짜|명칭|인원수|[개갯횟]수|숫자|[적쓰]으?시오|곳|장소|것|때|수|번|회|명|개|년|월"
+    r"|등|및|그|이|저|또|또는|그리고|위해|대해|대한|통해|위한|의해|따라|관한|관해|가능.*|해|당시|후|전|중"
+    r"|가장"
 )
 _ENGLISH_STOP = re.compile(
     r"the|an?|of|to|[io]n|at|by|for|from|with|and|or|if|as|into|than|then|about|is|are|was|were|be"

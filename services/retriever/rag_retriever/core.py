@@ -75,7 +75,8 @@ class Retriever:
         version = index.version
         lists = await index.candidates(search.scope, search.query, search.candidates)
         began = monotonic()
-        fused = _above(_one_list(search, lists), search.min_score)[: search.top_k]
+        coverage = await _coverage(index, search, lists)
+        fused = _above(_one_list(search, lists, coverage), search.min_score)[: search.top_k]
         fused_at = monotonic()
         hits = await _read(index, search, fused)
         seconds = {
@@ -170,15 +171,28 @@ class Retriever:
             )
         if dense is not None and len(dense) != 4 * spec.dimensions:
             raise errors.InvalidArgument.of(
-                "dense", f"has {len(dense)} bytes; {spec.dimensions} float32 are {4 * spec.dimensions}"
+                "dense",
+                f"has {len(dense)} bytes; {spec.dimensions} float32 are {4 * spec.dimensions}",
             )
         return index
 
 
-def _one_list(search: Search, lists: Candidates) -> list[Fused]:
-    if search.query.dense is not None and search.query.sparse is not None:
-        return fuse(lists.dense, lists.sparse, search.method)
-    return single(dense=lists.dense, sparse=lists.sparse)
+async def _coverage(index: Index, search: Search, lists: Candidates) -> float:
+    """The share of the query's terms that the first passage of the sparse list holds."""
+    if not lists.sparse or not lists.dense:
+        return 1.0
+    first = lists.sparse[0].id
+    vectors = await index.sparse_vectors(search.scope, [first])
+    asked = search.query.sparse.indices if search.query.sparse else ()
+    held = set(vectors[first].indices) if first in vectors else set()
+    return sum(term in held for term in asked) / len(asked)
+
+
+def _one_list(search: Search, lists: Candidates, coverage: float) -> list[Fused]:
+    if search.query.dense is None or search.query.sparse is None:
+        return single(dense=lists.dense, sparse=lists.sparse)
+    terms = len(search.query.sparse.indices)
+    return fuse(lists.dense, lists.sparse, search.method, query_terms=terms, coverage=coverage)
 
 
 def _above(fused: list[Fused], least: float | None) -> list[Fused]:
@@ -198,9 +212,7 @@ async def _read(index: Index, search: Search, fused: Sequence[Fused]) -> list[Hi
     ]
 
 
-async def _matched(
-    index: Index, search: Search, ids: Sequence[str]
-) -> dict[str, tuple[str, ...]]:
+async def _matched(index: Index, search: Search, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
     vectors = await index.sparse_vectors(search.scope, ids)
     return {
         id: tuple(search.terms[i] for i in vector.indices if i in search.terms)

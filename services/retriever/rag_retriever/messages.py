@@ -159,7 +159,7 @@ def _span(found: Chunk) -> passage_pb2.TextSpan:
 
 
 def _metadata(message: Struct) -> dict[str, MetadataValue]:
-    found: dict[str, MetadataValue] = {}
+    found: dict[str, Any] = {}
     for name, value in message.fields.items():
         kind = value.WhichOneof("kind")
         found[name] = list(value.list_value) if kind == "list_value" else getattr(value, str(kind))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from rag_common.sentences import sentences
-
 from rag_retriever.formats.parsed import Block, Kind, Parsed
 
 

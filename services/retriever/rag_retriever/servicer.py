@@ -3,11 +3,10 @@
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-import grpc
-
 from rag.retriever.v1 import retriever_service_pb2 as pb
 from rag.retriever.v1.retriever_service_pb2_grpc import RetrieverServiceServicer
 from rag_common import errors
+from rag_common.rpc.types import Context
 from rag_retriever import filtering, messages
 from rag_retriever.core import Retriever, Search
 from rag_retriever.filters import Filter, Scope
@@ -37,15 +36,13 @@ class RetrieverServicer(RetrieverServiceServicer):
         self._retriever = retriever
         self._document_bytes = document_bytes
 
-    async def Search(
-        self, request: pb.SearchRequest, context: grpc.aio.ServicerContext
-    ) -> pb.SearchResponse:
+    async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
         return messages.found(await self._retriever.search(_search(request)))
 
     async def SplitDocument(
         self,
         request_iterator: AsyncIterator[pb.SplitDocumentRequest],
-        context: grpc.aio.ServicerContext,
+        context: Context,
     ) -> AsyncIterator[pb.SplitDocumentResponse]:
         file = await self._file(request_iterator)
         split = await self._retriever.split(file)
@@ -64,7 +61,7 @@ class RetrieverServicer(RetrieverServiceServicer):
     async def UpsertChunks(
         self,
         request_iterator: AsyncIterator[pb.UpsertChunksRequest],
-        context: grpc.aio.ServicerContext,
+        context: Context,
     ) -> pb.UpsertChunksResponse:
         first = await anext(request_iterator, None)
         if first is None or first.WhichOneof("part") != "header":
@@ -79,26 +76,24 @@ class RetrieverServicer(RetrieverServiceServicer):
         )
 
     async def DeleteChunks(
-        self, request: pb.DeleteChunksRequest, context: grpc.aio.ServicerContext
+        self, request: pb.DeleteChunksRequest, context: Context
     ) -> pb.DeleteChunksResponse:
         removed = await self._retriever.delete(request.index, messages.key(request))
         return pb.DeleteChunksResponse(deleted_count=removed)
 
-    async def Count(
-        self, request: pb.CountRequest, context: grpc.aio.ServicerContext
-    ) -> pb.CountResponse:
+    async def Count(self, request: pb.CountRequest, context: Context) -> pb.CountResponse:
         scope = _scope(request, filtering.parse(request.filter))
         documents, chunks = await self._retriever.count(request.index, scope)
         return pb.CountResponse(documents=documents, chunks=chunks)
 
     async def GetDocument(
-        self, request: pb.GetDocumentRequest, context: grpc.aio.ServicerContext
+        self, request: pb.GetDocumentRequest, context: Context
     ) -> pb.GetDocumentResponse:
         found = await self._retriever.document(request.index, messages.key(request))
         return pb.GetDocumentResponse(document=messages.document_message(found))
 
     async def ListDocuments(
-        self, request: pb.ListDocumentsRequest, context: grpc.aio.ServicerContext
+        self, request: pb.ListDocumentsRequest, context: Context
     ) -> pb.ListDocumentsResponse:
         collections = (request.collection,) if request.collection else ()
         scope = Scope(_tenant(request.tenant_id), collections)
@@ -110,7 +105,7 @@ class RetrieverServicer(RetrieverServiceServicer):
         )
 
     async def ListChunks(
-        self, request: pb.ListChunksRequest, context: grpc.aio.ServicerContext
+        self, request: pb.ListChunksRequest, context: Context
     ) -> pb.ListChunksResponse:
         found = await self._retriever.chunks(
             request.index, messages.key(request), request.first_ordinal, _page(request.page_size)
@@ -118,7 +113,7 @@ class RetrieverServicer(RetrieverServiceServicer):
         return pb.ListChunksResponse(passages=[messages.passage(item) for item in found])
 
     async def CreateIndex(
-        self, request: pb.CreateIndexRequest, context: grpc.aio.ServicerContext
+        self, request: pb.CreateIndexRequest, context: Context
     ) -> pb.CreateIndexResponse:
         if not _INDEX.fullmatch(request.index) or request.index == "default":
             raise errors.InvalidArgument.of(
@@ -131,32 +126,30 @@ class RetrieverServicer(RetrieverServiceServicer):
         spec = IndexSpec(request.index, request.dimensions, request.fingerprint)
         return pb.CreateIndexResponse(index=messages.index(await self._retriever.create(spec)))
 
-    async def GetIndex(
-        self, request: pb.GetIndexRequest, context: grpc.aio.ServicerContext
-    ) -> pb.GetIndexResponse:
+    async def GetIndex(self, request: pb.GetIndexRequest, context: Context) -> pb.GetIndexResponse:
         info = await self._retriever.catalog.describe(request.index)
         return pb.GetIndexResponse(index=messages.index(info))
 
     async def ListIndexes(
-        self, request: pb.ListIndexesRequest, context: grpc.aio.ServicerContext
+        self, request: pb.ListIndexesRequest, context: Context
     ) -> pb.ListIndexesResponse:
         found = await self._retriever.catalog.list()
         return pb.ListIndexesResponse(indexes=[messages.index(info) for info in found])
 
     async def OptimizeIndex(
-        self, request: pb.OptimizeIndexRequest, context: grpc.aio.ServicerContext
+        self, request: pb.OptimizeIndexRequest, context: Context
     ) -> pb.OptimizeIndexResponse:
         info = await self._retriever.catalog.optimize(request.index)
         return pb.OptimizeIndexResponse(index=messages.index(info))
 
     async def SwitchAlias(
-        self, request: pb.SwitchAliasRequest, context: grpc.aio.ServicerContext
+        self, request: pb.SwitchAliasRequest, context: Context
     ) -> pb.SwitchAliasResponse:
         info = await self._retriever.catalog.switch(request.index)
         return pb.SwitchAliasResponse(index=messages.index(info))
 
     async def DeleteIndex(
-        self, request: pb.DeleteIndexRequest, context: grpc.aio.ServicerContext
+        self, request: pb.DeleteIndexRequest, context: Context
     ) -> pb.DeleteIndexResponse:
         await self._retriever.catalog.drop(request.index)
         return pb.DeleteIndexResponse()

@@ -1,6 +1,7 @@
 """The options that all commands share: which gateway, and in whose name."""
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from rag_client.aio import AsyncClient
     from rag_client.channel import Gateway
     from rag_client.sync import Client
-
-DEVELOPMENT_KEY = Path(".rag/keys/dev.pem")
 
 Target: TypeAlias = Annotated[
     str, typer.Option("--target", envvar="RAG_TARGET", help="Where the gateway is, host:port.")
@@ -75,11 +74,17 @@ class Connection:
 
     def bearer(self) -> "str | Callable[[], str] | None":
         """The token given, or else one signed with the development key, or else none."""
-        if self.token or not DEVELOPMENT_KEY.exists():
+        key = development_key()
+        if self.token or not key.exists():
             return self.token
         from rag_client.signing import Claims, FreshToken, load_key
 
-        return FreshToken(load_key(DEVELOPMENT_KEY), Claims(self.tenant, ttl=600.0))
+        return FreshToken(load_key(key), Claims(self.tenant, ttl=600.0))
+
+
+def development_key() -> Path:
+    """The key that `make run` makes: below RAG_HOME, or `.rag` in the working directory."""
+    return Path(os.environ.get("RAG_HOME", ".rag")) / "keys" / "dev.pem"
 
 
 def connected(

@@ -6,15 +6,16 @@ from typing import Annotated
 
 import typer
 
-from rag_client.commands.connection import DEVELOPMENT_KEY
+from rag_client.commands.connection import development_key
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def token(
     key: Annotated[
-        Path, typer.Option(help="Ed25519 private key, PEM; `make run` makes one.")
-    ] = DEVELOPMENT_KEY,
+        Path | None,
+        typer.Option(help="Ed25519 private key, PEM; .rag/keys/dev.pem if left out."),
+    ] = None,
     tenant: Annotated[str, typer.Option(envvar="RAG_TENANT", help="Tenant.")] = "demo",
     scope: Annotated[list[str] | None, typer.Option(help="What it allows; repeatable.")] = None,
     ttl: Annotated[str, typer.Option(help="How long it lasts: 90s, 15m, 1h, 7d.")] = "1h",
@@ -28,7 +29,7 @@ def token(
 
     claims = Claims(tenant, scope or SCOPES, subject, seconds(ttl))
     try:
-        print(sign(load_key(key), claims, time.time()))
+        print(sign(load_key(key or development_key()), claims, time.time()))
     except (OSError, ValueError) as error:
         raise typer.BadParameter(str(error), param_hint="--key") from error
 

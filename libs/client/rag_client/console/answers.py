@@ -1,6 +1,7 @@
 """An answer as a person reads it: words as they come, then what they rest on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from rich.console import Console
 from rich.text import Text
@@ -42,16 +43,21 @@ class AnswerPage:
             self._write(("\n\n" if self._written else "") + answer.text)
         self._write("\n")
         passages = {item.passage.passage_id: item.passage for item in answer.references}
-        for citation in answer.citations:
-            self._out.print(_source(citation, passages.get(citation.passage_id)))
+        by_number = sorted(answer.citations, key=lambda citation: citation.number)
+        for _, cited in groupby(by_number, key=lambda citation: citation.number):
+            self._out.print(_source(list(cited), passages))
         self._out.print(_facts(answer), soft_wrap=True)
 
 
-def _source(citation: Citation, passage: Passage | None) -> Text:
-    text = Text(f"\n[{citation.number}] ", "bold cyan")
-    text.append(passage.title if passage and passage.title else citation.document_id, "bold")
-    text.append(f"  {_where(citation, passage)}", "dim")
-    text.append(f"\n    “{' '.join(citation.quote.split())}”")
+def _source(cited: Sequence[Citation], passages: Mapping[str, Passage]) -> Text:
+    """One number of the answer: the passage, where it stands, and all that is quoted of it."""
+    first = cited[0]
+    passage = passages.get(first.passage_id)
+    text = Text(f"\n[{first.number}] ", "bold cyan")
+    text.append(passage.title if passage and passage.title else first.document_id, "bold")
+    text.append(f"  {_where(first, passage)}", "dim")
+    for quote in dict.fromkeys(citation.quote for citation in cited):
+        text.append(f"\n    “{' '.join(quote.split())}”")
     return text
 
 
@@ -60,7 +66,8 @@ def _where(citation: Citation, passage: Passage | None) -> str:
         return citation.passage_id
     page = f"page {passage.page}" if passage.page else ""
     place = passage.uri or f"{passage.collection}/{citation.document_id}"
-    return " · ".join(filter(None, [" › ".join(passage.headings), page, place]))
+    headings = [heading for heading in passage.headings if heading != passage.title]
+    return " · ".join(filter(None, [" › ".join(headings), page, place]))
 
 
 def _facts(answer: Answer) -> Text:

@@ -20,7 +20,9 @@ _MARGIN = 0.02
 class Peer:
     """Another service: `unary` and `stream` call it with what is left of the present call's time."""
 
-    def __init__(self, name: str, channel: grpc.aio.Channel, telemetry: Telemetry, timeout: float) -> None:
+    def __init__(
+        self, name: str, channel: grpc.aio.Channel, telemetry: Telemetry, timeout: float
+    ) -> None:
         self.name = name
         self.channel = channel
         self._telemetry = telemetry
@@ -67,7 +69,7 @@ class Peer:
     def _calling(self, method: Any, timeout: float | None) -> Iterator[dict[str, Any]]:
         call = CALL.get()
         budget = timeout or self._timeout
-        parent = call and call.trace
+        parent = call.trace if call else None
         if call:
             budget = min(budget, call.remaining - _MARGIN)
         if budget <= 0:

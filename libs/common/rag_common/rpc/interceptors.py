@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -13,12 +13,12 @@ import structlog
 from rag_common import errors
 from rag_common.context import CALL, Call, Principal, Trace, request_id
 from rag_common.rpc import status
+from rag_common.rpc.types import Context, Handler
 from rag_common.telemetry import Telemetry
 
 log = structlog.get_logger()
 
 Metadata = dict[str, str]
-Handler = grpc.RpcMethodHandler
 
 _END = object()
 _INFRASTRUCTURE = ("/grpc.health.", "/grpc.reflection.")
@@ -40,7 +40,7 @@ class Limits:
     max_in_flight: int
 
 
-class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class CallInterceptor(grpc.aio.ServerInterceptor):
     """One wrapper around all four kinds of call. Health and reflection pass untouched."""
 
     def __init__(
@@ -79,8 +79,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         )
         return wrapped
 
-    def _around_unary(self, method: str, behave: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
-        async def unary(request: Any, context: grpc.aio.ServicerContext) -> Any:
+    def _around_unary(
+        self, method: str, behave: Callable[..., Awaitable[Any]]
+    ) -> Callable[..., Any]:
+        async def unary(request: Any, context: Context) -> Any:
             with self._call(method, context) as served:
                 try:
                     async with served.timeout():
@@ -93,9 +95,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         return unary
 
     def _around_stream(
-        self, method: str, behave: Callable[..., AsyncIterator[Any]]
+        self, method: str, behave: Callable[..., AsyncGenerator[Any, None]]
     ) -> Callable[..., AsyncIterator[Any]]:
-        async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
             with self._call(method, context) as served:
                 try:
                     async with served.timeout():
@@ -115,10 +117,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         return stream
 
     @contextmanager
-    def _call(self, method: str, context: grpc.aio.ServicerContext) -> "Iterator[_Served]":
+    def _call(self, method: str, context: Context) -> "Iterator[_Served]":
         metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
         parent = Trace.parse(metadata.get("traceparent"))
-        with self._telemetry.span(method.lstrip("/"), "server", parent, {"rpc.system": "grpc"}) as at:
+        with self._telemetry.span(
+            method.lstrip("/"), "server", parent, {"rpc.system": "grpc"}
+        ) as at:
             call = self._begin(metadata, at, context.time_remaining())
             token = CALL.set(call)
             served = _Served(method, metadata, call, self._authenticate, self._check)
@@ -135,7 +139,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     def _begin(self, metadata: Metadata, at: Trace, remaining: float | None) -> Call:
         limits = self._limits
-        seconds = limits.default_deadline if remaining is None else min(remaining, limits.max_deadline)
+        seconds = (
+            limits.default_deadline if remaining is None else min(remaining, limits.max_deadline)
+        )
         return Call(
             request_id=request_id(metadata.get("x-request-id")),
             trace=at,
@@ -185,7 +191,9 @@ class _Served:
     def failure(self, error: Exception) -> errors.AppError:
         """What the caller is told: the error where it is one of ours, and nothing of it where not."""
         if isinstance(error, TimeoutError):
-            error = errors.DeadlineExceeded("the time for this call is used up", metadata={"stage": "total"})
+            error = errors.DeadlineExceeded(
+                "the time for this call is used up", metadata={"stage": "total"}
+            )
         if not isinstance(error, errors.AppError):
             log.error("unexpected_error", method=self._method, exc_info=error)
             error = errors.Internal("internal error")

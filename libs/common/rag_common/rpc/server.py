@@ -13,7 +13,7 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from rag_common import errors, logs
+from rag_common import errors
 from rag_common.rpc.health import Check, Readiness
 from rag_common.rpc.interceptors import Authenticate, CallInterceptor, Limits
 from rag_common.settings import ServiceSettings, SettingsInvalid
@@ -95,7 +95,6 @@ def run(app: Callable[[], AbstractAsyncContextManager[object]]) -> None:
         sys.exit(2)
 
 
-
 async def _until_signal(app: Callable[[], AbstractAsyncContextManager[object]]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -108,7 +107,10 @@ async def _until_signal(app: Callable[[], AbstractAsyncContextManager[object]]) 
 
 
 async def _drain(
-    server: grpc.aio.Server, probes: grpc.aio.Server, readiness: Readiness, settings: ServiceSettings
+    server: grpc.aio.Server,
+    probes: grpc.aio.Server,
+    readiness: Readiness,
+    settings: ServiceSettings,
 ) -> None:
     await readiness.withdraw()
     await asyncio.sleep(settings.drain_delay)

@@ -1,7 +1,7 @@
 """AppError to google.rpc.Status and back: the one table of the error contract, total both ways."""
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -124,7 +124,7 @@ def _localized(error: AppError, language: str) -> details.LocalizedMessage:
 
 
 def _status_of(error: grpc.RpcError) -> Status | None:
-    trailing: Sequence[tuple[str, bytes]] = error.trailing_metadata() or ()
+    trailing: Any = error.trailing_metadata() or ()
     for key, value in trailing:
         if key == DETAILS_KEY:
             try:

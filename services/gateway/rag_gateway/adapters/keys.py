@@ -36,7 +36,9 @@ class Keys:
         if age > self._max_age or (key_id not in self._keys and age > _LEAST_SECONDS):
             await self.renew()
         if key_id not in self._keys:
-            raise errors.Unauthenticated("the token is signed with a key that the issuer does not have")
+            raise errors.Unauthenticated(
+                "the token is signed with a key that the issuer does not have"
+            )
         return self._keys[key_id]
 
     async def ready(self) -> None:

@@ -88,9 +88,7 @@ class Retriever:
         """Store a document's chunks; what is there stays until all of them are."""
 
         async def requests() -> AsyncIterator[pb.UpsertChunksRequest]:
-            header = pb.UpsertHeader(
-                tenant_id=tenant, document=document, fingerprint=fingerprint
-            )
+            header = pb.UpsertHeader(tenant_id=tenant, document=document, fingerprint=fingerprint)
             yield pb.UpsertChunksRequest(header=header)
             async for batch in batches:
                 yield pb.UpsertChunksRequest(chunks=pb.VectorChunkBatch(chunks=batch))
@@ -136,9 +134,7 @@ class Retriever:
 
     async def ensure_index(self, name: str, dimensions: int, fingerprint: str) -> None:
         """Make the index unless it is there. Raises EmbeddingMismatch where another model's is."""
-        request = pb.CreateIndexRequest(
-            index=name, dimensions=dimensions, fingerprint=fingerprint
-        )
+        request = pb.CreateIndexRequest(index=name, dimensions=dimensions, fingerprint=fingerprint)
         await self._peer.unary(self._stub.CreateIndex, request)
 
     async def _require_collections(self, tenant: str, collections: Sequence[str]) -> None:

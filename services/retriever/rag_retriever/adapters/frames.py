@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 from rag_common.errors import InvalidArgument
-
 from rag_retriever.chunking import Chunk, ChunkSettings
 from rag_retriever.parsing import Limits
 from rag_retriever.splitting import Document, Split

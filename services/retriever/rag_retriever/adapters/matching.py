@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import TypeAlias
 
 from rag_common.errors import FilterInvalid
-
 from rag_retriever.adapters.payload import (
     DOCUMENT,
     FACTS,

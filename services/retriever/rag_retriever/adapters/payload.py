@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 from rag_common.errors import FilterInvalid
-
 from rag_retriever.chunking import Chunk
 from rag_retriever.passages import Document, DocumentKey, MetadataValue, Passage
 

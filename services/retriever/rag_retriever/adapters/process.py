@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import structlog
-from rag_common.errors import Unavailable
 
+from rag_common.errors import Unavailable
 from rag_retriever.adapters.frames import SIZES
 
 log = structlog.get_logger()

@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Self
 
 import structlog
-from rag_common.errors import Overloaded
 
+from rag_common.errors import Overloaded
 from rag_retriever.adapters.frames import read_reply, request
 from rag_retriever.adapters.process import WorkerEndedError, WorkerProcess, WorkerSettings
 from rag_retriever.chunking import ChunkSettings

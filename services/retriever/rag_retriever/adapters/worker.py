@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import BinaryIO
 
 from rag_common.errors import InvalidArgument
-
 from rag_retriever.adapters.frames import SIZES, frame, read_request, refusal, reply
 from rag_retriever.formats import reasons
 from rag_retriever.formats.parsed import refused

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rag_common.errors import InvalidArgument
-
 from rag_retriever.formats import reasons
 
 PLAIN = "text/plain"

@@ -9,13 +9,13 @@ from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
 import structlog
+
 from rag_common.errors import (
     EmbeddingMismatch,
     FailedPrecondition,
     IndexNotFound,
     ReindexRunning,
 )
-
 from rag_retriever.adapters.edge import engine, folder
 from rag_retriever.adapters.edge.folder import DEFAULT
 from rag_retriever.adapters.edge.opened import OpenIndex

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import qdrant_edge as edge
-from rag_common.errors import AppError, Unavailable
 
+from rag_common.errors import AppError, Unavailable
 from rag_retriever.adapters import payload as fields
 from rag_retriever.adapters.matching import Match, Matches, OneOf
 from rag_retriever.adapters.payload import DENSE, SPARSE, Payload

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from rag_common.errors import InvalidArgument, Unavailable
-
 from rag_retriever.ports import IndexSpec
 
 DEFAULT = "default"

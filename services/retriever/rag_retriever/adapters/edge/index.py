@@ -10,8 +10,8 @@ from typing import ParamSpec, Protocol, TypeVar
 from uuid import UUID
 
 import qdrant_edge as edge
-from rag_common.errors import EmbeddingMismatch, InvalidArgument
 
+from rag_common.errors import EmbeddingMismatch, InvalidArgument
 from rag_retriever.adapters import matching
 from rag_retriever.adapters.edge.engine import dense_request, filtered, having, sparse_request
 from rag_retriever.adapters.edge.shard import Shard

@@ -10,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 
 from rag_common.errors import Unavailable
-
 from rag_retriever.adapters.edge import engine, folder
 from rag_retriever.adapters.edge.index import EdgeIndex, WriterThread
 from rag_retriever.adapters.edge.shard import Journal, Shard

@@ -50,10 +50,12 @@ class Shard:
         with self._lock, translated():
             self._writes += 1
             self.changed += points
+            if self._journal is not None:
+                self._journal.points += points
             for operation in operations:
                 self._engine.update(operation)
                 if self._journal is not None:
-                    self._journal.add(operation, points)
+                    self._journal.add(operation)
 
     def begin_journal(self) -> "Journal":
         """From now on note what is written, for a successor; what was noted before is given up."""
@@ -88,8 +90,7 @@ class Journal:
         """Whether something may be missing: the copy it was for is of no use then."""
         return self.points > _JOURNAL_POINTS
 
-    def add(self, operation: edge.UpdateOperation, points: int) -> None:
-        self.points += points
+    def add(self, operation: edge.UpdateOperation) -> None:
         if self.full:
             self._operations.clear()
         else:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import qdrant_edge as edge
-from rag_common.errors import Aborted, EmbeddingMismatch
 
+from rag_common.errors import Aborted, EmbeddingMismatch
 from rag_retriever.adapters import matching, payload
 from rag_retriever.adapters.edge.engine import having, index_range, point
 from rag_retriever.adapters.edge.shard import Shard
@@ -115,7 +115,7 @@ def publishing(document: Document) -> list[edge.UpdateOperation]:
     note = point(key.point_id("publishing"), payload.publishing_payload(document))
     record = point(key.point_id(), payload.published_payload(document, DOCUMENT))
     chunks = having(matching.owned(key), version, never=matching.no_chunk(key.tenant))
-    others = having(matching.owned(key), never=[version])
+    others = having(matching.owned(key), never=[version, *matching.no_chunk(key.tenant)])
     update = edge.UpdateOperation
     return [
         update.upsert_points([note]),
