@@ -6,19 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
-from rag.gateway.v1.answer_service_pb2_grpc import (
-    AnswerServiceServicer,
-    add_AnswerServiceServicer_to_server,
-)
-from rag.gateway.v1.document_service_pb2_grpc import (
-    DocumentServiceServicer,
-    add_DocumentServiceServicer_to_server,
-)
+from rag.gateway.v1 import answer_service_pb2, document_service_pb2
 from rag_common.context import Call, Trace
 from rag_common.errors import AppError
 from rag_common.rpc.status import code, trailers
@@ -115,24 +111,6 @@ def _play(outcome: Outcome, context: grpc.ServicerContext) -> Message:
     return outcome
 
 
-class _Answers(AnswerServiceServicer):
-    def __init__(self, neighbour: Neighbour) -> None:
-        for method in ("Answer", "Search", "CheckGrounding", "GetCapabilities"):
-            setattr(self, method, _bound(neighbour.unary, method))
-        setattr(self, "StreamAnswer", _bound(neighbour.stream, "StreamAnswer"))  # noqa: B010
-
-
-class _Documents(DocumentServiceServicer):
-    def __init__(self, neighbour: Neighbour) -> None:
-        methods = ("IngestDocument", "UploadDocument", "GetDocument", "ListDocuments")
-        for method in (*methods, "ListPassages", "DeleteDocument"):
-            setattr(self, method, _bound(neighbour.unary, method))
-
-
-def _bound(handler: Callable[..., Any], method: str) -> Callable[[Any, Any], Any]:
-    return lambda request, context: handler(method, request, context)
-
-
 @contextmanager
 def listening(
     neighbour: Neighbour, credentials: grpc.ServerCredentials | None = None
@@ -141,8 +119,7 @@ def listening(
     server = grpc.server(
         ThreadPoolExecutor(16), options=[("grpc.max_receive_message_length", 2 * 1024 * 1024)]
     )
-    add_AnswerServiceServicer_to_server(_Answers(neighbour), server)  # type: ignore[no-untyped-call]
-    add_DocumentServiceServicer_to_server(_Documents(neighbour), server)  # type: ignore[no-untyped-call]
+    server.add_generic_rpc_handlers(tuple(_handlers(neighbour)))
     if credentials:
         port = server.add_secure_port("127.0.0.1:0", credentials)
     else:
@@ -152,3 +129,27 @@ def listening(
         yield port
     finally:
         server.stop(0).wait()
+
+
+_SERVICES = (
+    answer_service_pb2.DESCRIPTOR.services_by_name["AnswerService"],
+    document_service_pb2.DESCRIPTOR.services_by_name["DocumentService"],
+)
+
+
+def _handlers(neighbour: Neighbour) -> Iterator[grpc.GenericRpcHandler]:
+    for service in _SERVICES:
+        methods = {method.name: _handler(neighbour, method) for method in service.methods}
+        yield grpc.method_handlers_generic_handler(service.full_name, methods)
+
+
+def _handler(neighbour: Neighbour, method: MethodDescriptor) -> "grpc.RpcMethodHandler[Any, Any]":
+    read = GetMessageClass(method.input_type).FromString
+    write = GetMessageClass(method.output_type).SerializeToString
+    reply = partial(neighbour.unary, method.name)
+    if method.server_streaming:
+        events = partial(neighbour.stream, method.name)
+        return grpc.unary_stream_rpc_method_handler(events, read, write)
+    if method.client_streaming:
+        return grpc.stream_unary_rpc_method_handler(reply, read, write)
+    return grpc.unary_unary_rpc_method_handler(reply, read, write)

@@ -180,7 +180,7 @@ class Scheduler(Generic[Output]):
             outputs = await loop.run_in_executor(
                 self._pool, self._compute, [job.ids for job in batch]
             )
-        except Exception:
+        except Exception as error:
             _fail(batch, error)
             return
         seconds = monotonic() - started

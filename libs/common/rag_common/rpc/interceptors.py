@@ -1,4 +1,4 @@
-"""What happens around every call: its ids, its deadline, who calls, one log line, and errors as the contract says."""
+"""What happens around every call: ids, deadline, who calls, one log line, errors by the contract."""
 
 import asyncio
 import time
@@ -90,7 +90,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                         return await behave(request, context)
                 except Exception as error:
                     failure = served.failure(error)
-                await context.abort(status.code(failure), failure.message, served.trailers(failure))
+                trailers = served.trailers(failure)
+                return await context.abort(status.code(failure), failure.message, trailers)
 
         return unary
 

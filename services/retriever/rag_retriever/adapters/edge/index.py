@@ -19,7 +19,6 @@ from rag_retriever.adapters.edge.writing import Writer
 from rag_retriever.adapters.payload import (
     CHUNK,
     DOCUMENT,
-    PASSAGE_FIELDS,
     SPARSE,
     document_from,
     passage_from,
@@ -88,7 +87,7 @@ class EdgeIndex:
         return Candidates(dense, sparse, between - started, perf_counter() - between)
 
     async def passages(self, scope: Scope, ids: Sequence[str]) -> list[Passage]:
-        records = self._records(scope, ids, payload=list(PASSAGE_FIELDS))
+        records = self._records(scope, ids, payload=True)
         found = {str(record.id): record.payload or {} for record in records}
         return [passage_from(id, found[id]) for id in ids if id in found]
 
@@ -123,7 +122,7 @@ class EdgeIndex:
             document = document_from(records[0].payload or {})
             ordinals = range(first, min(first + limit, document.passage_count))
             ids = [key.point_id(document.version, ordinal) for ordinal in ordinals]
-            found = engine.retrieve(list(ids), list(PASSAGE_FIELDS), False)
+            found = engine.retrieve(list(ids), True, False)
         passages = [passage_from(str(one.id), one.payload or {}) for one in found]
         return sorted(passages, key=lambda passage: passage.chunk.ordinal)
 
@@ -151,7 +150,7 @@ class EdgeIndex:
         self,
         scope: Scope,
         ids: Sequence[str],
-        payload: list[str] | bool = False,
+        payload: bool = False,
         vector: list[str] | bool = False,
     ) -> list[edge.Record]:
         wanted = [id for id in ids if _is_id(id)]

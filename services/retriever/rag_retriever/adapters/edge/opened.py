@@ -79,7 +79,8 @@ class OpenIndex:
 
     def _copy(self, target: Path) -> Journal:
         # No write runs meanwhile, and what is not on disk yet is in the log that is copied as well.
-        shutil.copytree(self._home / self._description.shard, target)
+        with engine.translated():
+            shutil.copytree(self._home / self._description.shard, target)
         return self._shard.begin_journal()
 
     def _swap(self, target: Path, journal: Journal) -> None:
