@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 EXTENSIONS = frozenset({".txt", ".md", ".markdown", ".html", ".htm", ".pdf", ".docx"})
-_LONGEST_ID = 128
-_UNSAFE = re.compile(r"[^A-Za-z0-9가-힣._:/@-]+")
+_LONGEST_ID = 255
+_UNSAFE = re.compile(r"[^A-Za-z0-9가-힣 ._:/@()-]+|^ ")
 
 
 @dataclass(frozen=True, slots=True)

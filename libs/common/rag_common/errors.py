@@ -36,6 +36,16 @@ class AppError(Exception):
         self.retry_after = retry_after
         self.violations = tuple(violations)
 
+    @property
+    def trace_id(self) -> str:
+        """The trace that the failed call belongs to; empty on the side where it was raised."""
+        return self.metadata.get("trace_id", "")
+
+    @property
+    def request_id(self) -> str:
+        """The failed call's id in logs; empty on the side where it was raised."""
+        return self.metadata.get("request_id", "")
+
 
 class InvalidArgument(AppError):
     """The request is wrong, whatever the state of the system; sending it again cannot help."""

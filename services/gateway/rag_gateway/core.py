@@ -27,7 +27,7 @@ class Retrieval:
     filter: Filter | None = None
     dense: bool = True
     sparse: bool = True
-    candidates: int = 100
+    candidates: int = 50
     top_k: int = 10
     min_score: float | None = None
     fusion: str = "posterior"

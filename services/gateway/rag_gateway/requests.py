@@ -87,7 +87,7 @@ def query(checks: Checks, value: str) -> str:
 def retrieval(checks: Checks, options: pb.RetrievalOptions, explain: bool) -> Retrieval:
     """Retrieval options with their defaults; candidates are never fewer than top_k."""
     top_k = options.top_k if options.HasField("top_k") else 10
-    candidates = options.candidates if options.HasField("candidates") else max(100, top_k)
+    candidates = options.candidates if options.HasField("candidates") else max(50, top_k)
     checks.require(1 <= top_k <= MOST_TOP_K, "retrieval.top_k", f"must be 1 to {MOST_TOP_K}")
     checks.require(
         top_k <= candidates <= MOST_CANDIDATES,

@@ -37,7 +37,7 @@ class Search:
     query: Query
     fingerprint: str
     top_k: int = 10
-    candidates: int = 100
+    candidates: int = 50
     method: Method = Method.POSTERIOR
     min_score: float | None = None
     explain: bool = False
@@ -76,7 +76,7 @@ class Retriever:
         lists = await index.candidates(search.scope, search.query, search.candidates)
         began = monotonic()
         coverage = await _coverage(index, search, lists)
-        fused = _above(_one_list(search, lists, coverage), search.min_score)[: search.top_k]
+        fused = _above(_one_list(search, lists, coverage), search.min_score)
         fused_at = monotonic()
         hits = await _read(index, search, fused)
         seconds = {
@@ -190,9 +190,16 @@ async def _coverage(index: Index, search: Search, lists: Candidates) -> float:
 
 def _one_list(search: Search, lists: Candidates, coverage: float) -> list[Fused]:
     if search.query.dense is None or search.query.sparse is None:
-        return single(dense=lists.dense, sparse=lists.sparse)
+        return single(dense=lists.dense, sparse=lists.sparse, limit=search.top_k)
     terms = len(search.query.sparse.indices)
-    return fuse(lists.dense, lists.sparse, search.method, query_terms=terms, coverage=coverage)
+    return fuse(
+        lists.dense,
+        lists.sparse,
+        search.method,
+        query_terms=terms,
+        coverage=coverage,
+        limit=search.top_k,
+    )
 
 
 def _above(fused: list[Fused], least: float | None) -> list[Fused]:

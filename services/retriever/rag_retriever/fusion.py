@@ -64,8 +64,9 @@ def fuse(
     query_terms: int | None = None,
     coverage: float = 1.0,
     dense_temperature: float | None = None,
+    limit: int | None = None,
 ) -> list[Fused]:
-    """The candidates of both lists, each once, best first.
+    """The candidates of both lists, each once, best first; the best `limit` of them.
 
     The lists are best first, with unique ids and finite scores. The posterior also asks how many
     distinct terms the sparse query has and which share of them (0 to 1) the first sparse candidate
@@ -84,12 +85,17 @@ def fuse(
             _sparse_belief(dense_scores, sparse_scores, query_terms or _USUAL_TERMS),
             _trust(coverage),
         )
-    return _ranked(scores, dense_scores, sparse_scores)
+    return _ranked(scores, dense_scores, sparse_scores, limit)
 
 
-def single(*, dense: Sequence[Candidate] = (), sparse: Sequence[Candidate] = ()) -> list[Fused]:
-    """One list alone, in its order, scored as POSTERIOR scores it."""
-    return fuse(dense, sparse)
+def single(
+    *,
+    dense: Sequence[Candidate] = (),
+    sparse: Sequence[Candidate] = (),
+    limit: int | None = None,
+) -> list[Fused]:
+    """One list alone, in its order, scored as POSTERIOR scores it; the best `limit` of it."""
+    return fuse(dense, sparse, limit=limit)
 
 
 def _sparse_belief(
@@ -162,7 +168,10 @@ def _mean(left: Mapping[str, float], right: Mapping[str, float]) -> dict[str, fl
 
 
 def _ranked(
-    scores: Mapping[str, float], dense: Mapping[str, float], sparse: Mapping[str, float]
+    scores: Mapping[str, float],
+    dense: Mapping[str, float],
+    sparse: Mapping[str, float],
+    limit: int | None,
 ) -> list[Fused]:
     dense_ranks, sparse_ranks = _ranks(dense), _ranks(sparse)
     return [
@@ -174,7 +183,7 @@ def _ranked(
             sparse_rank=sparse_ranks.get(id),
             sparse_score=sparse.get(id),
         )
-        for id in sorted(scores, key=lambda id: -scores[id])
+        for id in sorted(scores, key=scores.__getitem__, reverse=True)[:limit]
     ]
 
 

@@ -168,7 +168,7 @@ class RetrieverServicer(RetrieverServiceServicer):
 
 def _search(request: pb.SearchRequest) -> Search:
     top_k = request.top_k if request.HasField("top_k") else 10
-    candidates = request.candidates if request.HasField("candidates") else max(100, top_k)
+    candidates = request.candidates if request.HasField("candidates") else max(50, top_k)
     _between("top_k", top_k, 1, _MOST_TOP_K)
     _between("candidates", candidates, top_k, _MOST_CANDIDATES)
     if request.fusion not in _METHODS:
