@@ -35,6 +35,12 @@ class Spec:
         """What `python -m` starts."""
         return f"rag_{self.name}"
 
+    @property
+    def ports(self) -> dict[str, str]:
+        """The settings that make the service listen where this says."""
+        prefix = self.name.upper()
+        return {f"{prefix}_PORT": str(self.port), f"{prefix}_HEALTH_PORT": str(self.health_port)}
+
 
 # The gateway comes last: it is ready when the others are. Stopping goes the other way round.
 SERVICES = (
@@ -75,16 +81,26 @@ def running(
     home: Path, environment: Mapping[str, str], specs: Sequence[Spec] = SERVICES
 ) -> Iterator[list[Running]]:
     """Start the services; on leaving, end them in the reverse order, each draining first."""
+    together = {**environment, **targets(specs)}
     logs = home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         started = []
         for spec in specs:
             file = stack.enter_context((logs / f"{spec.name}.log").open("wb"))
-            service = Running(spec, start(spec, environment, file), logs / f"{spec.name}.log")
+            service = Running(spec, start(spec, together, file), logs / f"{spec.name}.log")
             stack.callback(_end, service)
             started.append(service)
         yield started
+
+
+def targets(specs: Sequence[Spec]) -> dict[str, str]:
+    """The settings by which the gateway finds the other services."""
+    return {
+        f"GATEWAY_{spec.name.upper()}_TARGET": f"127.0.0.1:{spec.port}"
+        for spec in specs
+        if spec.name != "gateway"
+    }
 
 
 def start(
@@ -93,7 +109,7 @@ def start(
     """One service's process. It gets no Ctrl-C of the terminal's: its starter ends it."""
     return subprocess.Popen(
         [sys.executable, "-m", spec.package],
-        env={**os.environ, **environment},
+        env={**os.environ, **environment, **spec.ports},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,

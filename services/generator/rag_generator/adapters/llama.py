@@ -1,0 +1,129 @@
+"""A GGUF model run in this process by llama.cpp, which is asked over a socket only we can reach."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, Self
+
+import xllamacpp
+
+from rag_common import errors
+from rag_common.settings import SettingsInvalid
+from rag_generator.adapters.openai import OpenAIModel, OpenAIServer
+from rag_generator.core import ModelInfo
+from rag_generator.prompted import Piece, Sampling
+
+# Waiting for each answer that is being written; more would wait longer than anyone listens.
+_WAITING = 4
+_RETRY_AFTER = 2.0
+# Seconds. A caller's deadline ends a slow answer long before; this ends a dead engine.
+_CONNECT, _SILENCE = 5.0, 600.0
+
+
+class LlamaModel:
+    """A `LanguageModel` for the length of an `async with`.
+
+    Each of `parallel` answers at once has `context_tokens` to itself. Entering loads the model,
+    which holds the interpreter for seconds: enter before serving. Raises SettingsInvalid.
+    """
+
+    def __init__(
+        self, path: Path, name: str, *, context_tokens: int, threads: int, parallel: int
+    ) -> None:
+        self._info = ModelInfo(name, "llama", context_tokens)
+        self._path = path
+        self._threads = threads
+        self._parallel = parallel
+        self._turns = asyncio.Semaphore(parallel)
+        self._waiting = 0
+        self._opened = AsyncExitStack()
+        self._model: OpenAIModel
+
+    @property
+    def info(self) -> ModelInfo:
+        """Its name, and the context of one answer."""
+        return self._info
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            # 0700: no other user of the machine, and nothing on its network, reaches the socket.
+            folder = stack.enter_context(TemporaryDirectory(prefix="llama-"))
+            socket, key = Path(folder, "llama.sock"), secrets.token_urlsafe(32)
+            engine = [await asyncio.to_thread(_engine, self._params(socket, key), self._path)]
+            stack.callback(engine.clear)
+            server = OpenAIServer(
+                "http://llama/v1",
+                key,
+                connect_timeout=_CONNECT,
+                silence_timeout=_SILENCE,
+                retries=0,
+                socket=socket,
+            )
+            await stack.enter_async_context(server)
+            self._model = server.model(self._info.name, self._info.context_tokens)
+            self._opened = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._opened.aclose()
+
+    async def write(
+        self, system: str, user: str, sampling: Sampling
+    ) -> AsyncGenerator[Piece, None]:
+        """Words as they come; closing this stops the model, in the middle of a prompt too.
+
+        Raises ResourceExhausted where too many wait already, InputTooLong, Unavailable.
+        """
+        async with self._turn(), aclosing(self._model.write(system, user, sampling)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        if self._waiting >= self._parallel * _WAITING:
+            raise errors.ResourceExhausted(
+                "the language model has too many answers to write", retry_after=_RETRY_AFTER
+            )
+        self._waiting += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    def _params(self, socket: Path, key: str) -> Any:
+        params = xllamacpp.CommonParams()
+        params.model.path = str(self._path)
+        params.hostnames = [str(socket)]
+        params.api_keys = [key]
+        params.verbosity = 0
+        params.n_parallel = self._parallel
+        params.n_ctx = self._parallel * self._info.context_tokens
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self._threads
+        params.fit_params = False
+        # A kept prompt would let one tenant measure what another has asked.
+        params.cache_prompt = False
+        params.cache_ram_mib = 0
+        params.endpoint_slots = params.ui = False
+        return params
+
+
+def _engine(params: Any, path: Path) -> Any:
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError as error:
+        raise SettingsInvalid(
+            f"GENERATOR_LLAMA_MODEL {path} is not a model that llama.cpp can run"
+        ) from error

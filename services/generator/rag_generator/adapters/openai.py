@@ -1,0 +1,259 @@
+"""Language models behind any OpenAI-compatible server: vLLM, TGI, llama-server or a vendor's."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+import openai
+import structlog
+from openai.types.chat import ChatCompletionChunk
+
+from rag_common import errors
+from rag_generator.core import Finish, ModelInfo
+from rag_generator.prompted import Piece, Sampling
+
+log = structlog.get_logger()
+
+_PEER = {"peer": "llm"}
+# Seconds before the first retry, doubled for each more; and the longest that a server may ask for.
+_FIRST_WAIT, _LONGEST_WAIT = 0.25, 5.0
+# Seconds after which a caller may try again where the server names none.
+_RETRY_AFTER = 1.0
+
+_FINISH = {
+    "stop": Finish.STOP,
+    "length": Finish.LENGTH,
+    "content_filter": Finish.CONTENT_FILTER,
+}
+
+Stream = openai.AsyncStream[ChatCompletionChunk]
+
+
+class OpenAIServer:
+    """One server and its connections, for the length of an `async with`.
+
+    `connect_timeout` and `silence_timeout` are in seconds; silence is the time to the first chunk
+    and between two. `retries` count tries after the first, none once the server has begun to
+    answer. With `socket` the server is reached through that file, whatever host `url` names.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        *,
+        connect_timeout: float,
+        silence_timeout: float,
+        retries: int,
+        socket: Path | None = None,
+    ) -> None:
+        self._client = openai.AsyncOpenAI(
+            base_url=url,
+            api_key=api_key or "none",
+            max_retries=0,
+            timeout=openai.Timeout(silence_timeout, connect=connect_timeout, read=None),
+            http_client=_through(socket) if socket else None,
+        )
+        self._patience = _Patience(silence_timeout, retries)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._client.close()
+
+    def model(self, name: str, context_tokens: int) -> "OpenAIModel":
+        """The model that the server knows by `name`; whether it does shows in the first call."""
+        return OpenAIModel(self._client, ModelInfo(name, "openai", context_tokens), self._patience)
+
+
+@dataclass(frozen=True, slots=True)
+class _Patience:
+    silence: float
+    retries: int
+
+
+class OpenAIModel:
+    """One of a server's models, as a `LanguageModel`."""
+
+    def __init__(self, client: openai.AsyncOpenAI, info: ModelInfo, patience: _Patience) -> None:
+        self._client = client
+        self._info = info
+        self._patience = patience
+
+    @property
+    def info(self) -> ModelInfo:
+        """Its name, and the context that it was configured with."""
+        return self._info
+
+    async def write(
+        self, system: str, user: str, sampling: Sampling
+    ) -> AsyncGenerator[Piece, None]:
+        """Words as they come. Closing this closes the connection, which stops the server.
+
+        The last piece has no words; its token counts are 0 where the server does not count.
+        Raises Unavailable, ResourceExhausted, DeadlineExceeded, ModelNotFound, InvalidArgument.
+        """
+        last = Piece("")
+        with _translated(self._info.name):
+            async with await self._opened(system, user, sampling) as stream:
+                while (chunk := await self._heard(stream)) is not None:
+                    last = _ending(last, chunk)
+                    if text := _text(chunk):
+                        yield Piece(text)
+        if last.finish is None:
+            raise _unavailable("the language model's server stopped in the middle")
+        yield last
+
+    async def _opened(self, system: str, user: str, sampling: Sampling) -> Stream:
+        """The server's answer from its first byte on; trying again is safe only until then."""
+        for attempt in count():
+            try:
+                async with asyncio.timeout(self._patience.silence):
+                    return await self._asked(system, user, sampling)
+            except openai.APIError as error:
+                wait = _wait(error, attempt)
+                if wait is None or attempt >= self._patience.retries:
+                    raise
+                log.info("language_model_retried", error=type(error).__name__, attempt=attempt + 1)
+            await asyncio.sleep(wait)
+        raise AssertionError("unreachable")
+
+    async def _asked(self, system: str, user: str, sampling: Sampling) -> Stream:
+        return await self._client.chat.completions.create(
+            model=self._info.name,
+            messages=[
+                {"role": "system", "content": system},
+                {"role": "user", "content": user},
+            ],
+            max_tokens=sampling.max_tokens,
+            temperature=sampling.temperature,
+            seed=openai.omit if sampling.seed is None else sampling.seed,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+
+    async def _heard(self, stream: Stream) -> ChatCompletionChunk | None:
+        async with asyncio.timeout(self._patience.silence):
+            return await anext(stream, None)
+
+
+def _through(socket: Path) -> httpx2.AsyncClient:
+    # Without trust_env=False a proxy in the environment would be asked for the host in the URL.
+    transport = httpx2.AsyncHTTPTransport(uds=str(socket))
+    return openai.DefaultAsyncHttpxClient(transport=transport, trust_env=False)
+
+
+def _text(chunk: ChatCompletionChunk) -> str:
+    return getattr(getattr(_choice(chunk), "delta", None), "content", None) or ""
+
+
+def _ending(last: Piece, chunk: ChatCompletionChunk) -> Piece:
+    """What the last piece says, with what this chunk adds to it."""
+    if reason := getattr(_choice(chunk), "finish_reason", None):
+        last = replace(last, finish=_FINISH.get(reason, Finish.STOP))
+    if usage := getattr(chunk, "usage", None):
+        last = replace(
+            last,
+            input_tokens=usage.prompt_tokens or 0,
+            output_tokens=usage.completion_tokens or 0,
+        )
+    return last
+
+
+def _choice(chunk: ChatCompletionChunk) -> Any:
+    """The only choice. The SDK does not check what a server sends: any field may be missing."""
+    choices = getattr(chunk, "choices", None)
+    return choices[0] if choices else None
+
+
+def _wait(error: openai.APIError, attempt: int) -> float | None:
+    """Seconds until the next try, with jitter; None where that is pointless or takes too long."""
+    if isinstance(error, openai.APIStatusError) and not _passing(error.status_code):
+        return None
+    asked = _retry_after(error) or 0.0
+    if asked > _LONGEST_WAIT:
+        return None
+    jitter = random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
+    return max(asked, min(_FIRST_WAIT * 2**attempt, _LONGEST_WAIT) * jitter)
+
+
+def _passing(status: int) -> bool:
+    return status == 429 or status >= 500
+
+
+def _retry_after(error: openai.APIError) -> float | None:
+    if not isinstance(error, openai.APIStatusError):
+        return None
+    seconds = error.response.headers.get("retry-after", "")
+    return float(seconds) if seconds.isdecimal() else None
+
+
+@contextmanager
+def _translated(model: str) -> Iterator[None]:
+    """Turns the SDK's errors into ours, without a word of the server's."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise errors.DeadlineExceeded(
+            "the language model fell silent", metadata={**_PEER, "stage": "generate"}
+        ) from error
+    except openai.APIStatusError as error:
+        _log(error, status=error.status_code)
+        raise _refusal(error, model) from error
+    # A ValueError is JSON or UTF-8 that is none.
+    except (openai.APIError, ValueError) as error:
+        _log(error)
+        raise _unavailable("the language model's server does not answer") from error
+
+
+def _log(error: Exception, **facts: int) -> None:
+    log.warning("language_model_failed", error=type(error).__name__, **facts)
+
+
+def _refusal(error: openai.APIStatusError, model: str) -> errors.AppError:
+    match error.status_code:
+        case 429:
+            return errors.ResourceExhausted(
+                "the language model's server has too much to do",
+                metadata=_PEER,
+                retry_after=_retry_after(error) or _RETRY_AFTER,
+            )
+        case 401 | 403:
+            return errors.Unavailable("the language model's server refuses our key", metadata=_PEER)
+        case 404:
+            return errors.ModelNotFound(
+                f"the language model's server has no model {model}",
+                metadata={**_PEER, "model": model},
+            )
+        case 400 | 413 | 422:
+            return _unfit(error)
+    return _unavailable(
+        "the language model's server does not answer", _retry_after(error) or _RETRY_AFTER
+    )
+
+
+def _unfit(error: openai.APIStatusError) -> errors.InvalidArgument:
+    """Servers have a code, a type or only words for a prompt that is too long."""
+    said = f"{error.code} {error.type} {error.message}".lower()
+    if error.status_code == 413 or "context" in said:
+        return errors.InputTooLong(
+            "the question and its passages are longer than the model can read", metadata=_PEER
+        )
+    return errors.InvalidArgument("the language model's server refuses the request", metadata=_PEER)
+
+
+def _unavailable(message: str, retry_after: float = _RETRY_AFTER) -> errors.Unavailable:
+    return errors.Unavailable(message, metadata=_PEER, retry_after=retry_after)
