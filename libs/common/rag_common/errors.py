@@ -196,6 +196,12 @@ class Cancelled(AppError):
     reason = "CANCELLED"
 
 
+class Unimplemented(AppError):
+    """There is no such method, or this version of the service does not have it yet."""
+
+    reason = "METHOD_UNKNOWN"
+
+
 class Internal(AppError):
     """A defect of ours. The message never holds the text of the exception behind it."""
 

@@ -29,7 +29,8 @@ def configure(service: str, level: str = "info", form: str = "auto") -> None:
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=structlog.WriteLoggerFactory(sys.stdout),
-        cache_logger_on_first_use=True,
+        # Loggers are made at import: a cached one would keep the form it was first used with.
+        cache_logger_on_first_use=False,
     )
     _adopt_logging(shared, render, level)
 

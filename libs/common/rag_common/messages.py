@@ -25,5 +25,6 @@ KOREAN: dict[str, str] = {
     "ETAG_MISMATCH": "다른 요청이 먼저 변경했습니다. 다시 읽고 시도해 주세요.",
     "BUDGET_EXHAUSTED": "주어진 시간 안에 끝내지 못했습니다.",
     "CANCELLED": "요청이 취소되었습니다.",
+    "METHOD_UNKNOWN": "이 서비스에 없는 메서드입니다.",
     "INTERNAL": "내부 오류가 발생했습니다. 추적 번호와 함께 문의해 주세요.",
 }

@@ -1,11 +1,13 @@
 """Settings that every service has, and how they are read: typed, from the environment, refusing the unknown."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -71,25 +73,48 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def load(cls, **given: Any) -> Self:
-        """Read the environment, and the file that RAG_ENV_FILE names.
+        """Read the environment, and below it the file that RAG_ENV_FILE names.
 
-        Raises SettingsInvalid for a variable with this service's prefix that no setting has.
+        Raises SettingsInvalid for a variable with this service's prefix that no setting has, for an
+        unfit value, and where there is no such file.
         """
-        unknown = sorted(cls._unknown_variables())
+        own = cls._own({**_file(), **os.environ})
+        unknown = sorted(name for name in own if name not in cls.model_fields)
         if unknown:
-            raise SettingsInvalid(f"{unknown[0]} is not a setting; see docs/settings.md")
+            raise SettingsInvalid(
+                f"{cls._variable(unknown[0])} is not a setting; see docs/settings.md"
+            )
         try:
-            return cls(**given)
+            return cls(**{**own, **given})
         except ValidationError as error:
-            first = error.errors()[0]
-            name = cls.model_config["env_prefix"] + "_".join(map(str, first["loc"])).upper()
-            raise SettingsInvalid(f"{name} is unfit: {first['msg']}") from error
+            raise SettingsInvalid(cls._sentence(error.errors()[0])) from error
 
     @classmethod
-    def _unknown_variables(cls) -> Iterator[str]:
+    def _own(cls, variables: Mapping[str, str | None]) -> dict[str, str]:
+        """Values by setting, of the variables that begin with this service's prefix."""
         prefix = cls.model_config["env_prefix"]
-        known = {prefix + name.upper() for name in cls.model_fields}
-        return (name for name in os.environ if name.startswith(prefix) and name not in known)
+        return {
+            name.removeprefix(prefix).lower(): value
+            for name, value in variables.items()
+            if name.startswith(prefix) and value is not None
+        }
+
+    @classmethod
+    def _sentence(cls, error: ErrorDetails) -> str:
+        told = error["msg"].removeprefix("Value error, ")
+        # A rule about several settings belongs to none of them, and names them itself.
+        return f"{cls._variable(str(error['loc'][0]))} is unfit: {told}" if error["loc"] else told
+
+    @classmethod
+    def _variable(cls, name: str) -> str:
+        return cls.model_config["env_prefix"] + name.upper()
+
+
+def _file() -> dict[str, str | None]:
+    path = os.environ.get("RAG_ENV_FILE", "")
+    if path and not Path(path).is_file():
+        raise SettingsInvalid(f"RAG_ENV_FILE {path} is not a file")
+    return dotenv_values(path) if path else {}
 
 
 def folder(default: str) -> Path:

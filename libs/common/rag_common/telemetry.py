@@ -48,7 +48,8 @@ class Telemetry:
 
 def configure(service: str, version: str) -> Telemetry:
     """Export to the endpoint of the standard OTEL_ variables, where one is set."""
-    if not any(os.environ.get(name) for name in _ENDPOINTS):
+    disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    if disabled or not any(os.environ.get(name) for name in _ENDPOINTS):
         return Telemetry()
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource

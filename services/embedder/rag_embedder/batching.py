@@ -1,15 +1,15 @@
 """Who computes next: a bounded, fair queue of texts in front of a model, with a policy for each device."""
 
 import asyncio
-from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
 from rag_common import errors
+from rag_embedder.turns import Job, Turns
 
 Output = TypeVar("Output")
 Computed = TypeVar("Computed", covariant=True)
@@ -44,24 +44,6 @@ class Policy:
     queue_texts: int = 2048
 
 
-@dataclass(slots=True)
-class _Job(Generic[Output]):
-    ids: list[int]
-    future: "asyncio.Future[Output]"
-    queued: float = field(default_factory=monotonic)
-    waited: float = 0.0
-    computed: float = 0.0
-
-
-@dataclass(slots=True)
-class _Line(Generic[Output]):
-    """One priority: requests take turns, text by text; `served` is tokens over weight."""
-
-    weight: float
-    requests: "deque[deque[_Job[Output]]]" = field(default_factory=deque)
-    served: float = 0.0
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[Output]):
     """Outputs in the order of the texts; seconds of the longest wait, and of computing altogether."""
@@ -74,17 +56,16 @@ class Outcome(Generic[Output]):
 class Scheduler(Generic[Output]):
     """Feeds a model. Priorities share its tokens three to one, requests within one take turns.
 
-    An async context manager: its lanes run inside the block.
+    An async context manager: its lanes run inside the block, and leaving it ends what waits.
     """
 
     def __init__(self, compute: Compute[Output], policy: Policy) -> None:
         self._compute = compute
         self._policy = policy
-        self._lines: list[_Line[Output]] = [_Line(weight) for weight in _WEIGHTS]
-        self._waiting = 0
+        self._turns: Turns[Output] = Turns(_WEIGHTS)
         self._seconds_per_token = 0.0005
-        self._tokens_waiting = 0
         self._work = asyncio.Event()
+        self._closed = False
         self._pool = ThreadPoolExecutor(policy.lanes, "model")
         self._lanes: list[asyncio.Task[None]] = []
 
@@ -93,55 +74,53 @@ class Scheduler(Generic[Output]):
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._closed = True
         for lane in self._lanes:
             lane.cancel()
         await asyncio.gather(*self._lanes, return_exceptions=True)
-        self._pool.shutdown()
+        _fail(self._turns, _closing())
+        await asyncio.to_thread(self._pool.shutdown)
 
     async def run(self, batch: Sequence[list[int]], priority: Priority) -> Outcome[Output]:
         """Compute a request's texts, given as token ids; cancelling gives up what has not begun.
 
-        Raises ResourceExhausted at once, with a time to come back, where the queue has no room for all.
+        There must be a text. Raises ResourceExhausted at once, with a time to come back, where the
+        queue has no room for all, and Draining where the scheduler closes.
         """
         self._admit(batch)
         loop = asyncio.get_running_loop()
-        jobs = [_Job[Output](ids, loop.create_future()) for ids in batch]
-        self._queue(jobs, priority)
+        jobs = [Job[Output](ids, loop.create_future()) for ids in batch]
+        request = self._turns.add(self._in_order(jobs), priority)
         self._work.set()
         try:
             outputs = await asyncio.gather(*(job.future for job in jobs))
         finally:
-            for job in jobs:
-                job.future.cancel()
+            self._turns.drop(request, priority)
         return Outcome(outputs, max(job.waited for job in jobs), sum(job.computed for job in jobs))
 
     def _admit(self, batch: Sequence[list[int]]) -> None:
-        if self._waiting + len(batch) <= self._policy.queue_texts:
+        if self._closed:
+            raise _closing()
+        if self._turns.jobs + len(batch) <= self._policy.queue_texts:
             return
-        wait = self._tokens_waiting * self._seconds_per_token / self._policy.lanes
+        wait = self._turns.tokens * self._seconds_per_token / self._policy.lanes
         raise errors.ResourceExhausted(
             "the embedding queue is full",
             retry_after=min(max(wait, 0.05), 30.0),
             metadata={"subject": "embedding_queue"},
         )
 
-    def _queue(self, jobs: list[_Job[Output]], priority: Priority) -> None:
-        line = self._lines[priority]
-        if not line.requests:
-            # A line that was idle must not live on the credit of that time.
-            line.served = max(line.served, min(other.served for other in self._lines))
-        if self._policy.batch_texts > 1:
-            # Texts of one length pad each other least.
-            jobs = sorted(jobs, key=lambda job: len(job.ids))
-        line.requests.append(deque(jobs))
-        self._waiting += len(jobs)
-        self._tokens_waiting += sum(len(job.ids) for job in jobs)
+    def _in_order(self, jobs: list[Job[Output]]) -> list[Job[Output]]:
+        if self._policy.batch_texts == 1:
+            return jobs
+        # Texts of one length pad each other least.
+        return sorted(jobs, key=lambda job: len(job.ids))
 
     async def _lane(self) -> None:
         while True:
             await self._run(await self._next())
 
-    async def _next(self) -> list[_Job[Output]]:
+    async def _next(self) -> list[Job[Output]]:
         while True:
             batch = self._fill()
             if batch:
@@ -149,51 +128,49 @@ class Scheduler(Generic[Output]):
             self._work.clear()
             await self._work.wait()
 
-    def _fill(self) -> list[_Job[Output]]:
+    def _fill(self) -> list[Job[Output]]:
         """The next batch: at least one text, then more while the policy's bounds allow."""
-        batch: list[_Job[Output]] = []
+        batch: list[Job[Output]] = []
         longest = 0
-        while self._waiting and len(batch) < self._policy.batch_texts:
-            line = min((row for row in self._lines if row.requests), key=lambda row: row.served)
-            job = line.requests[0][0]
-            longest = max(longest, len(job.ids))
+        while self._turns.jobs and len(batch) < self._policy.batch_texts:
+            longest = max(longest, len(self._turns.first().ids))
             if batch and longest * (len(batch) + 1) > self._policy.batch_tokens:
                 break
-            self._take(line)
+            job = self._turns.take()
             if not job.future.done():
-                line.served += len(job.ids) / line.weight
                 batch.append(job)
         return batch
 
-    def _take(self, line: _Line[Output]) -> None:
-        request = line.requests.popleft()
-        job = request.popleft()
-        if request:
-            line.requests.append(request)
-        self._waiting -= 1
-        self._tokens_waiting -= len(job.ids)
-
-    async def _run(self, batch: list[_Job[Output]]) -> None:
+    async def _run(self, batch: list[Job[Output]]) -> None:
         started = monotonic()
         loop = asyncio.get_running_loop()
+        ids = [job.ids for job in batch]
         try:
-            outputs = await loop.run_in_executor(
-                self._pool, self._compute, [job.ids for job in batch]
-            )
+            outputs = await loop.run_in_executor(self._pool, self._compute, ids)
+            done = list(zip(batch, outputs, strict=True))
+        except asyncio.CancelledError:
+            _fail(batch, _closing())
+            raise
         except Exception as error:
             _fail(batch, error)
             return
         seconds = monotonic() - started
-        tokens = sum(len(job.ids) for job in batch)
-        self._seconds_per_token += 0.1 * (seconds / tokens - self._seconds_per_token)
-        for job, output in zip(batch, outputs, strict=True):
+        self._learn(seconds / max(sum(map(len, ids)), 1))
+        for job, output in done:
             job.waited = started - job.queued
             job.computed = seconds / len(batch)
             if not job.future.done():
                 job.future.set_result(output)
 
+    def _learn(self, seconds_per_token: float) -> None:
+        self._seconds_per_token += 0.1 * (seconds_per_token - self._seconds_per_token)
 
-def _fail(batch: list[_Job[Output]], error: Exception) -> None:
-    for job in batch:
+
+def _closing() -> errors.Draining:
+    return errors.Draining("the model is being unloaded", retry_after=1.0)
+
+
+def _fail(jobs: Iterable[Job[Output]], error: Exception) -> None:
+    for job in jobs:
         if not job.future.done():
             job.future.set_exception(error)

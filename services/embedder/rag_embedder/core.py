@@ -173,13 +173,14 @@ class Embedder:
         return [self._clean(_path(field, i), text) for i, text in enumerate(texts)]
 
     def _clean(self, path: str, text: str) -> str:
-        if len(text) > self._text_characters:
+        clean = unicodedata.normalize("NFC", text)
+        if len(clean) > self._text_characters:
             raise errors.InputTooLong.of(
-                path, f"has {len(text)} characters; the limit is {self._text_characters}"
+                path, f"has {len(clean)} characters; the limit is {self._text_characters}"
             )
-        if not text.strip():
+        if not clean.strip():
             raise errors.InvalidArgument.of(path, "is empty")
-        return unicodedata.normalize("NFC", text)
+        return clean
 
     async def _prepared(
         self, engine: Engine, texts: list[str], wanted: Wanted

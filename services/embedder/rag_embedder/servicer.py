@@ -1,14 +1,14 @@
 """The embedder's protobuf messages to its core and back."""
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from rag.embedder.v1 import embedder_service_pb2 as pb
 from rag.embedder.v1.embedder_service_pb2_grpc import EmbedderServiceServicer
 from rag.types.v1 import vector_pb2
 from rag_common import errors
 from rag_common.rpc.types import Context
+from rag_embedder.ahead import ahead
 from rag_embedder.core import Embedded, Embedder, Embedding, Wanted
 
 _AHEAD = 2
@@ -36,17 +36,9 @@ class EmbedderServicer(EmbedderServiceServicer):
         context: Context,
     ) -> AsyncIterator[pb.EmbedStreamResponse]:
         """Works on two batches at a time, so that no lane waits for the end of one."""
-        pending: deque[asyncio.Task[pb.EmbedResponse]] = deque()
-        try:
-            async for request in request_iterator:
-                pending.append(asyncio.create_task(self._embed(request.batch)))
-                if len(pending) >= _AHEAD:
-                    yield pb.EmbedStreamResponse(batch=await pending.popleft())
-            while pending:
-                yield pb.EmbedStreamResponse(batch=await pending.popleft())
-        finally:
-            for task in pending:
-                task.cancel()
+        async with aclosing(ahead(request_iterator, self._embed_batch, _AHEAD)) as replies:
+            async for reply in replies:
+                yield reply
 
     async def Rerank(self, request: pb.RerankRequest, context: Context) -> pb.RerankResponse:
         scores, model = await self._embedder.rerank(request.query, request.texts)
@@ -72,6 +64,9 @@ class EmbedderServicer(EmbedderServiceServicer):
             reranker=engine.reranker.name if engine.reranker else "",
             analyzer=engine.analyzer,
         )
+
+    async def _embed_batch(self, request: pb.EmbedStreamRequest) -> pb.EmbedStreamResponse:
+        return pb.EmbedStreamResponse(batch=await self._embed(request.batch))
 
     async def _embed(self, request: pb.EmbedRequest) -> pb.EmbedResponse:
         return _response(

@@ -166,7 +166,6 @@ def _refuse_over(size: int, most: int) -> None:
 
 def _key(collection: str, document_id: str) -> tuple[str, str]:
     checks = Checks()
-    name = requests.collection(checks, collection)
-    requests.document_id(checks, document_id)
+    key = requests.collection(checks, collection), requests.document_id(checks, document_id)
     checks.done()
-    return name, document_id
+    return key

@@ -1,5 +1,6 @@
 """What goes out: the core's results as the public API's messages."""
 
+import hashlib
 from collections.abc import Mapping
 
 from rag.gateway.v1 import answer_service_pb2 as pb
@@ -20,7 +21,7 @@ def provenance(journey: Journey, region: str) -> Provenance:
     """What a search was made with."""
     return Provenance(
         embedding_fingerprint=journey.fingerprint,
-        index_version=journey.index_version,
+        index_version=_opaque(journey.index_version),
         region=region,
         degraded=journey.degraded,
     )
@@ -57,3 +58,8 @@ def answer(answered: Answered, call: Call, region: str) -> pb.AnswerResponse:
         request_id=call.request_id,
         trace_id=call.trace.trace_id,
     )
+
+
+def _opaque(version: str) -> str:
+    """The index counts all tenants' writes: what goes out tells that there were some, not how many."""
+    return hashlib.sha256(version.encode()).hexdigest()[:16] if version else ""

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from unicodedata import normalize
 
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct, Value
@@ -79,9 +80,9 @@ class Checks:
 
 
 def query(checks: Checks, value: str) -> str:
-    """The query without white space around it."""
+    """The query in NFC, without white space around it."""
     checks.text(value, "query", QUERY_CHARACTERS)
-    return value.strip()
+    return _nfc(value).strip()
 
 
 def retrieval(checks: Checks, options: pb.RetrievalOptions, explain: bool) -> Retrieval:
@@ -142,7 +143,7 @@ def support(checks: Checks, options: pb.GroundingOptions) -> Support:
 
 
 def passages(checks: Checks, given: Sequence[Passage]) -> list[Passage]:
-    """Passages of the caller's own; one without an id gets its position as one."""
+    """Passages of the caller's own, in NFC; one without an id gets its position as one."""
     checks.require(len(given) <= MOST_PASSAGES, "passages", f"has over {MOST_PASSAGES} entries")
     named: list[Passage] = []
     for i, passage in enumerate(given[:MOST_PASSAGES]):
@@ -150,6 +151,7 @@ def passages(checks: Checks, given: Sequence[Passage]) -> list[Passage]:
         copy = Passage()
         copy.CopyFrom(passage)
         copy.passage_id = passage.passage_id or f"given-{i + 1}"
+        copy.title, copy.text = _nfc(passage.title), _nfc(passage.text)
         named.append(copy)
     ids = {passage.passage_id for passage in named}
     checks.require(len(ids) == len(named), "passages", "has the same passage_id twice")
@@ -163,13 +165,14 @@ def collection(checks: Checks, name: str, field: str = "collection") -> str:
 
 
 def document_id(checks: Checks, value: str, field: str = "document_id") -> str:
-    """A document's id."""
+    """A document's id, in NFC."""
+    name = _nfc(value)
     checks.require(
-        bool(_DOCUMENT_ID.fullmatch(value)),
+        bool(_DOCUMENT_ID.fullmatch(name)),
         field,
         "must be 1 to 255 letters, digits, Hangul, spaces and . _ : / @ ( ) -, not beginning with a space",
     )
-    return value
+    return name
 
 
 def page(checks: Checks, size: int, token: str = "") -> int:
@@ -180,18 +183,17 @@ def page(checks: Checks, size: int, token: str = "") -> int:
 
 
 def spec(checks: Checks, name: str, given: documents.DocumentSpec) -> Spec:
-    """What the caller says of a document."""
-    if given.document_id:
-        document_id(checks, given.document_id, "document.document_id")
+    """What the caller says of a document; its texts in NFC, for file systems of Macs give NFD."""
+    id_field = "document.document_id"
     for field, most in (("title", 500), ("uri", 2000), ("filename", 500), ("media_type", 200)):
         value = getattr(given, field)
         checks.require(len(value) <= most, f"document.{field}", f"has over {most} characters")
     return Spec(
         collection=collection(checks, name),
-        document_id=given.document_id,
-        title=given.title.strip(),
+        document_id=given.document_id and document_id(checks, given.document_id, id_field),
+        title=_nfc(given.title).strip(),
         uri=given.uri,
-        filename=given.filename,
+        filename=_nfc(given.filename),
         media_type=given.media_type,
         metadata=_metadata(checks, given.metadata),
     )
@@ -208,8 +210,13 @@ def _metadata(checks: Checks, given: Struct) -> Mapping[str, Any]:
 
 
 def _plain(value: Value) -> Any:
-    kind = value.WhichOneof("kind") or "null_value"
-    return list(value.list_value) if kind == "list_value" else getattr(value, kind)
+    match value.WhichOneof("kind"):
+        case "list_value":
+            return [_plain(item) for item in value.list_value.values]
+        case "string_value":
+            return _nfc(value.string_value)
+        case kind:
+            return getattr(value, kind or "null_value")
 
 
 def _unfit(value: Value, *, nested: bool) -> Iterator[str]:
@@ -248,3 +255,7 @@ def _number(
 
 def _optional(options: Message, name: str) -> Any:
     return getattr(options, name) if options.HasField(name) else None
+
+
+def _nfc(text: str) -> str:
+    return normalize("NFC", text)

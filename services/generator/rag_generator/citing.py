@@ -12,7 +12,10 @@ _OPEN = re.compile(r"\s?\[\d{0,3}$|\s$")
 
 
 class MarkerFilter:
-    """Passes words through as they come, without markers that name no passage."""
+    """Passes words through as they come, without markers that name no passage.
+
+    What is held back when nothing more comes, a space or half a marker, is no part of the answer.
+    """
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -25,11 +28,6 @@ class MarkerFilter:
         cut = opened.start() if opened else len(text)
         self._held = text[cut:]
         return self._checked(text[:cut])
-
-    def flush(self) -> str:
-        """What was held back, when nothing more comes."""
-        text, self._held = self._held, ""
-        return self._checked(text).rstrip()
 
     def _checked(self, text: str) -> str:
         return _MARKER.sub(lambda m: m[0] if 1 <= int(m[1]) <= self._count else "", text)

@@ -1,8 +1,9 @@
 """Prompts: versioned files, with the passages fenced off as data and cut to the model's room."""
 
+import re
 import secrets
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -13,6 +14,7 @@ CURRENT = "answer-v1"
 # A token is at least this many characters in any language that the models here know; taking it
 # for all texts wastes a part of the room and never overflows it.
 _CHARACTERS_A_TOKEN = 1.4
+_SLOT = re.compile(r"\{(?:fence|question|passages)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +44,18 @@ class Template:
         left = room - _tokens(words["system"] + words["user"] + question)
         shown = tuple(_fitting(passages, left))
         listed = "\n".join(_listed(number, item) for number, item in enumerate(shown, 1))
+        slots = {"{fence}": fence, "{question}": question, "{passages}": listed}
         return Prompt(
-            words["system"].strip().replace("{fence}", fence),
-            words["user"]
-            .strip()
-            .replace("{fence}", fence)
-            .replace("{question}", question)
-            .replace("{passages}", listed),
+            _filled(words["system"], slots),
+            _filled(words["user"], slots),
             self._words["version"],
             shown,
         )
+
+
+def _filled(words: str, slots: Mapping[str, str]) -> str:
+    """All at once, so that a question about "{passages}" does not let them out of the fence."""
+    return _SLOT.sub(lambda slot: slots[slot[0]], words.strip())
 
 
 def _fitting(passages: Sequence[Passage], room: int) -> list[Passage]:

@@ -129,7 +129,7 @@ class Prompted:
             while piece := await _next(pieces, deadline, draft):
                 if ready := _gathered(draft, piece, markers.feed(piece.text), self._interval):
                     yield ready
-        rest = "".join(draft.unsent) + markers.flush()
+        rest = "".join(draft.unsent)
         draft.text += rest
         if rest:
             yield rest

@@ -41,16 +41,19 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
 
 def _catalog(settings: Settings) -> AbstractAsyncContextManager[Catalog]:
     if settings.engine == "server":
-        from rag_retriever.adapters.server import ServerCatalog
+        from rag_retriever.adapters.server import ServerOptions, connected
 
-        return ServerCatalog(
-            settings.qdrant_url,
-            settings.qdrant_api_key.get_secret_value(),
-            timeout=settings.qdrant_timeout,
-            shards=settings.qdrant_shards,
+        options = ServerOptions(
             replicas=settings.qdrant_replicas,
-            write_copies=settings.qdrant_write_copies,
-            quantized=settings.qdrant_quantized,
+            write_consistency=settings.qdrant_write_copies,
+            shards=settings.qdrant_shards,
+            int8=settings.qdrant_quantized,
+        )
+        return connected(
+            settings.qdrant_url,
+            settings.qdrant_api_key.get_secret_value() or None,
+            timeout=settings.qdrant_timeout,
+            options=options,
         )
     from rag_retriever.adapters.edge import EdgeCatalog
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
+from unicodedata import normalize
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -57,7 +58,7 @@ def _condition(path: str, message: pb.Condition) -> Condition:
 def _test(path: str, message: pb.Condition) -> Test:
     match message.WhichOneof("test"):
         case "any_of":
-            return AnyText(_few(f"{path}.any_of", message.any_of.values))
+            return AnyText(_few(f"{path}.any_of", _composed(message.any_of.values)))
         case "any_integer":
             return AnyInteger(_few(f"{path}.any_integer", message.any_integer.values))
         case "number":
@@ -68,6 +69,11 @@ def _test(path: str, message: pb.Condition) -> Test:
             return IsBool(message.equals_bool)
         case _:
             raise _invalid(path, "has no test")
+
+
+def _composed(values: Sequence[str]) -> list[str]:
+    """In NFC, as metadata is kept."""
+    return [normalize("NFC", value) for value in values]
 
 
 def _few(path: str, values: Sequence[Value]) -> tuple[Value, ...]:

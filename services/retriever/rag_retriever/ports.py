@@ -67,13 +67,17 @@ class Storing(Protocol):
     """Writes. Acknowledged means durable: it survives kill -9 of the process."""
 
     async def stage(self, document: Document, chunks: Sequence[VectorChunk]) -> None:
-        """Store some chunks of a version, unseen by every read until it is published."""
+        """Store some chunks of a version, unseen by every read until it is published.
+
+        Nothing happens where that version is published already.
+        """
         ...
 
     async def publish(self, document: Document) -> None:
         """Show this version and remove every other of the document.
 
         No read in between finds neither, also where the process dies midway: then publishing again heals.
+        Raises Aborted where a concurrent call has taken some of its chunks away.
         """
         ...
 

@@ -68,7 +68,7 @@ class Peer:
     @contextmanager
     def _calling(self, method: Any, timeout: float | None) -> Iterator[dict[str, Any]]:
         call = CALL.get()
-        budget = timeout or self._timeout
+        budget = self._timeout if timeout is None else timeout
         parent = call.trace if call else None
         if call:
             budget = min(budget, call.remaining - _MARGIN)

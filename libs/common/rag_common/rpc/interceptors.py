@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -57,13 +57,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
-        """Give the method's handler with everything around it; None for an unknown method."""
+        """Give the method's handler with everything around it, which an unknown method has too."""
         method = handler_call_details.method
         if method in self._wrapped:
             return self._wrapped[method]
         handler = await continuation(handler_call_details)
-        if handler is None or method.startswith(_INFRASTRUCTURE):
+        if method.startswith(_INFRASTRUCTURE):
             return handler
+        if handler is None:
+            # Not kept: the caller chose the name, and there are many names.
+            return self._unknown(method)
         self._wrapped[method] = self._wrap(method, handler)
         return self._wrapped[method]
 
@@ -79,6 +82,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         )
         return wrapped
 
+    def _unknown(self, method: str) -> Handler:
+        async def refuse(_request: Any, _context: Context) -> AsyncGenerator[Any, None]:
+            raise errors.Unimplemented("there is no such method")
+            yield
+
+        handler: Handler = grpc.stream_stream_rpc_method_handler(
+            self._around_stream(method, refuse)
+        )
+        return handler
+
     def _around_unary(
         self, method: str, behave: Callable[..., Awaitable[Any]]
     ) -> Callable[..., Any]:
@@ -90,15 +103,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                         return await behave(request, context)
                 except Exception as error:
                     failure = served.failure(error)
-                trailers = served.trailers(failure)
-                return await context.abort(status.code(failure), failure.message, trailers)
+                return await served.abort(context, failure)
 
         return unary
 
     def _around_stream(
         self, method: str, behave: Callable[..., AsyncGenerator[Any, None]]
-    ) -> Callable[..., AsyncIterator[Any]]:
-        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+    ) -> Callable[..., Awaitable[None]]:
+        # Writes instead of yielding: gRPC would leave a generator to the garbage collector, and
+        # with it the end of the call, where the caller goes away while a message is being sent.
+        async def stream(request: Any, context: Context) -> None:
             with self._call(method, context) as served:
                 try:
                     async with served.timeout():
@@ -110,10 +124,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                                 message = await anext(messages, _END)
                             if message is _END:
                                 return
-                            yield message
+                            await context.write(message)
                 except Exception as error:
                     failure = served.failure(error)
-                await context.abort(status.code(failure), failure.message, served.trailers(failure))
+                await served.abort(context, failure)
 
         return stream
 
@@ -139,14 +153,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 CALL.reset(token)
 
     def _begin(self, metadata: Metadata, at: Trace, remaining: float | None) -> Call:
-        limits = self._limits
-        seconds = (
-            limits.default_deadline if remaining is None else min(remaining, limits.max_deadline)
-        )
+        asked = self._limits.default_deadline if remaining is None else remaining
         return Call(
             request_id=request_id(metadata.get("x-request-id")),
             trace=at,
-            deadline=time.monotonic() + seconds,
+            deadline=time.monotonic() + min(asked, self._limits.max_deadline),
             language=metadata.get("accept-language", ""),
         )
 
@@ -177,10 +188,12 @@ class _Served:
         self.call = call
         self.outcome = "OK"
         self.reason = ""
+        self._timer = asyncio.timeout(None)
 
     def timeout(self) -> asyncio.Timeout:
         """Ends what runs inside when the call's time is up."""
-        return asyncio.timeout(max(self.call.remaining, 0))
+        self._timer = asyncio.timeout(max(self.call.remaining, 0))
+        return self._timer
 
     async def admit(self) -> None:
         self._check(self.call)
@@ -191,7 +204,7 @@ class _Served:
 
     def failure(self, error: Exception) -> errors.AppError:
         """What the caller is told: the error where it is one of ours, and nothing of it where not."""
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError) and self._timer.expired():
             error = errors.DeadlineExceeded(
                 "the time for this call is used up", metadata={"stage": "total"}
             )
@@ -201,8 +214,10 @@ class _Served:
         self.outcome, self.reason = status.code(error).name, error.reason
         return error
 
-    def trailers(self, failure: errors.AppError) -> Any:
-        return status.trailers(failure, self.call)
+    async def abort(self, context: Context, failure: errors.AppError) -> Any:
+        """End the call with the failure."""
+        trailers: Any = status.trailers(failure, self.call)
+        return await context.abort(status.code(failure), status.message(failure), trailers)
 
     def report(self) -> None:
         milliseconds = round((time.monotonic() - self.call.started) * 1000, 2)

@@ -119,8 +119,9 @@ async def _drain(
 
 
 def _listen(server: grpc.aio.Server, host: str, port: int) -> int:
+    address = f"[{host}]" if ":" in host else host
     try:
-        return server.add_insecure_port(f"{host}:{port}")
+        return server.add_insecure_port(f"{address}:{port}")
     except RuntimeError as error:
         raise OSError(f"port {port} of {host} is taken or not ours to open") from error
 

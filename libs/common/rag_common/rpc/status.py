@@ -1,6 +1,7 @@
 """AppError to google.rpc.Status and back: the one table of the error contract, total both ways."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -19,9 +20,17 @@ M = TypeVar("M", bound=Message)
 DOMAIN = "rag-platform"
 DETAILS_KEY = "grpc-status-details-bin"
 
-# Details over about 8 KiB push the real status out of the trailers, so everything in them is cut short.
-_MOST_VIOLATIONS = 16
-_MOST_CHARACTERS = 256
+# Trailers over about 8 KiB lose the real status, so everything in them is cut: the message, which
+# they hold three times and percent-encoded once, and the details, to under 4 KiB together.
+_MESSAGE_BYTES = 512
+_TEXT_BYTES = 256
+_NAME_BYTES = 128
+_METADATA_BYTES = 1024
+_VIOLATIONS_BYTES = 1024
+# What protobuf adds to an entry of a list or map of small messages, at most.
+_ENTRY_BYTES = 8
+
+_KOREAN_FIRST = re.compile(r"\s*ko(?![a-z])", re.IGNORECASE)
 
 CODES: dict[type[AppError], grpc.StatusCode] = {
     errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
@@ -34,6 +43,7 @@ CODES: dict[type[AppError], grpc.StatusCode] = {
     errors.Aborted: grpc.StatusCode.ABORTED,
     errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.Cancelled: grpc.StatusCode.CANCELLED,
+    errors.Unimplemented: grpc.StatusCode.UNIMPLEMENTED,
     errors.Internal: grpc.StatusCode.INTERNAL,
 }
 
@@ -46,13 +56,19 @@ def tree(root: type[AppError] = AppError) -> Iterator[type[AppError]]:
 
 
 def code(error: AppError) -> grpc.StatusCode:
-    """The gRPC code of an error: that of its nearest family."""
-    return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+    """The gRPC code of an error: that of its nearest family, INTERNAL where it has none."""
+    families = (CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+    return next(families, grpc.StatusCode.INTERNAL)
+
+
+def message(error: AppError) -> str:
+    """The error's sentence, short enough for a trailer."""
+    return _cut(error.message, _MESSAGE_BYTES)
 
 
 def to_status(error: AppError, call: Call | None) -> Status:
     """The status that a caller gets, with every detail that its row of the contract asks for."""
-    status = Status(code=code(error).value[0], message=_cut(error.message))
+    status = Status(code=code(error).value[0], message=message(error))
     for detail in _details(error, call):
         status.details.add().Pack(detail)
     return status
@@ -79,7 +95,7 @@ def _details(error: AppError, call: Call | None) -> Iterator[Message]:
     yield details.ErrorInfo(
         reason=error.reason,
         domain=DOMAIN,
-        metadata={key: _cut(value) for key, value in error.metadata.items()},
+        metadata=dict(_fitting_metadata(error.metadata.items())),
     )
     yield from _family_details(error)
     if error.retry_after is not None:
@@ -95,32 +111,50 @@ def _details(error: AppError, call: Call | None) -> Iterator[Message]:
 
 def _family_details(error: AppError) -> Iterator[Message]:
     if isinstance(error, errors.InvalidArgument) and error.violations:
-        yield details.BadRequest(
-            field_violations=[
-                details.BadRequest.FieldViolation(
-                    field=_cut(item.field), description=_cut(item.description), reason=error.reason
-                )
-                for item in error.violations[:_MOST_VIOLATIONS]
-            ]
-        )
+        yield details.BadRequest(field_violations=_fitting_violations(error))
     if isinstance(error, errors.ResourceExhausted):
         quota = details.QuotaFailure.Violation(
-            subject=error.metadata.get("subject", "service"), description=_cut(error.message)
+            subject=_cut(error.metadata.get("subject", "service"), _NAME_BYTES),
+            description=_cut(error.message),
         )
         yield details.QuotaFailure(violations=[quota])
     if isinstance(error, errors.FailedPrecondition):
         broken = details.PreconditionFailure.Violation(
             type=error.reason,
-            subject=error.metadata.get("subject", ""),
+            subject=_cut(error.metadata.get("subject", ""), _NAME_BYTES),
             description=_cut(error.message),
         )
         yield details.PreconditionFailure(violations=[broken])
 
 
 def _localized(error: AppError, language: str) -> details.LocalizedMessage:
-    if language.lower().startswith("ko"):
+    if _KOREAN_FIRST.match(language):
         return details.LocalizedMessage(locale="ko-KR", message=KOREAN[error.reason])
-    return details.LocalizedMessage(locale="en-US", message=_cut(error.message))
+    return details.LocalizedMessage(locale="en-US", message=message(error))
+
+
+def _fitting_metadata(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    left = _METADATA_BYTES
+    for key, value in pairs:
+        name, text = _cut(key, _NAME_BYTES), _cut(value)
+        left -= len(name.encode()) + len(text.encode()) + _ENTRY_BYTES
+        if left < 0:
+            return
+        yield name, text
+
+
+def _fitting_violations(error: AppError) -> Iterator[details.BadRequest.FieldViolation]:
+    left = _VIOLATIONS_BYTES
+    for item in error.violations:
+        violation = details.BadRequest.FieldViolation(
+            field=_cut(item.field, _NAME_BYTES),
+            description=_cut(item.description),
+            reason=error.reason,
+        )
+        left -= violation.ByteSize() + _ENTRY_BYTES
+        if left < 0:
+            return
+        yield violation
 
 
 def _status_of(error: grpc.RpcError) -> Status | None:
@@ -163,7 +197,8 @@ def _unpack(found: Sequence[AnyMessage], kind: M) -> M | None:
 def _from_code(error: grpc.RpcError, peer: str) -> AppError:
     metadata = {"peer": peer} if peer else {}
     name = peer or "the service"
-    match error.code():
+    code = error.code()
+    match code:
         case grpc.StatusCode.UNAVAILABLE:
             return errors.Unavailable(f"{name} does not answer", metadata=metadata, retry_after=1.0)
         case grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -177,11 +212,17 @@ def _from_code(error: grpc.RpcError, peer: str) -> AppError:
                 f"a message to or from {name} is over the size limit", metadata=metadata
             )
         case _:
-            return errors.Internal(f"{name} failed", metadata=metadata)
+            family = _BY_CODE.get(code, errors.Internal)
+            return family(f"{name} answered {code.name}", metadata=metadata)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
+def _cut(text: str, most: int = _TEXT_BYTES) -> str:
+    """The text as at most so many bytes of UTF-8, which it is made to fit."""
+    raw = text[:most].encode(errors="replace")
+    if len(text) <= most and len(raw) <= most:
+        return raw.decode()
+    return raw[: most - len("…".encode())].decode(errors="ignore") + "…"
 
 
 _BY_REASON = {kind.reason: kind for kind in tree()}
+_BY_CODE = {code: kind for kind, code in CODES.items()}

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,19 @@ _ALGORITHMS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256"}
 class Keys:
     """Public keys by key id, each with the one algorithm that its type allows."""
 
-    def __init__(self, source: str, max_age: float) -> None:
+    def __init__(
+        self, source: str, max_age: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._source = source
         self._max_age = max_age
+        self._clock = clock
         self._keys: dict[str, tuple[Any, str]] = {}
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
 
     async def find(self, key_id: str) -> tuple[Any, str]:
         """The key and its algorithm. Raises Unauthenticated where the issuer has no such key."""
-        age = time.monotonic() - self._read_at
+        age = self._clock() - self._read_at
         if age > self._max_age or (key_id not in self._keys and age > _LEAST_SECONDS):
             await self.renew()
         if key_id not in self._keys:
@@ -54,17 +58,17 @@ class Keys:
         Raises Unavailable where there are no old ones.
         """
         async with self._reading:
-            if time.monotonic() - self._read_at < _LEAST_SECONDS:
+            if self._clock() - self._read_at < _LEAST_SECONDS:
                 return
             try:
                 self._keys = _parse(await self._read())
-            except (OSError, ValueError, KeyError, jwt.PyJWTError) as error:
+            except (OSError, ValueError, jwt.PyJWTError) as error:
                 log.warning("jwks_unreadable", error=type(error).__name__)
                 if not self._keys:
                     raise errors.Unavailable(
                         "the keys that tokens are checked with cannot be read", retry_after=2.0
                     ) from error
-            self._read_at = time.monotonic()
+            self._read_at = self._clock()
 
     async def _read(self) -> bytes:
         if self._source.startswith(("http://", "https://")):
@@ -88,8 +92,16 @@ async def _fetch(url: str) -> bytes:
 
 def _parse(document: bytes) -> dict[str, tuple[Any, str]]:
     found: dict[str, tuple[Any, str]] = {}
-    for entry in json.loads(document)["keys"]:
+    for entry in _entries(json.loads(document)):
         algorithm = _ALGORITHMS.get((entry.get("kty"), entry.get("crv")))
         if algorithm and "kid" in entry and "d" not in entry:
             found[entry["kid"]] = (jwt.PyJWK(entry, algorithm).key, algorithm)
     return found
+
+
+def _entries(document: Any) -> list[dict[str, Any]]:
+    """The keys of a JWKS. Raises ValueError where it is not one."""
+    entries = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError("this is no JWKS")
+    return entries

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
+import httpx2
 import xllamacpp
 
 from rag_common import errors
@@ -22,6 +23,8 @@ _WAITING = 4
 _RETRY_AFTER = 2.0
 # Seconds. A caller's deadline ends a slow answer long before; this ends a dead engine.
 _CONNECT, _SILENCE = 5.0, 600.0
+# Tokens of a prompt that are read at once.
+_BATCH = 256
 
 
 class LlamaModel:
@@ -55,15 +58,8 @@ class LlamaModel:
             socket, key = Path(folder, "llama.sock"), secrets.token_urlsafe(32)
             engine = [await asyncio.to_thread(_engine, self._params(socket, key), self._path)]
             stack.callback(engine.clear)
-            server = OpenAIServer(
-                "http://llama/v1",
-                key,
-                connect_timeout=_CONNECT,
-                silence_timeout=_SILENCE,
-                retries=0,
-                socket=socket,
-            )
-            await stack.enter_async_context(server)
+            await self._check(socket, key)
+            server = await stack.enter_async_context(_server(socket, key))
             self._model = server.model(self._info.name, self._info.context_tokens)
             self._opened = stack.pop_all()
         return self
@@ -103,6 +99,17 @@ class LlamaModel:
         finally:
             self._turns.release()
 
+    async def _check(self, socket: Path, key: str) -> None:
+        """The engine quietly cuts a context that is longer than the model was trained for."""
+        transport = httpx2.AsyncHTTPTransport(uds=str(socket))
+        headers = {"authorization": f"Bearer {key}"}
+        client = httpx2.AsyncClient(transport=transport, headers=headers, trust_env=False)
+        async with client:
+            facts = (await client.get("http://llama/props")).json()
+        most = facts["default_generation_settings"]["n_ctx"]
+        if most < self._info.context_tokens:
+            raise SettingsInvalid(f"GENERATOR_LLAMA_CONTEXT_TOKENS is over the model's {most}")
+
     def _params(self, socket: Path, key: str) -> Any:
         params = xllamacpp.CommonParams()
         params.model.path = str(self._path)
@@ -112,12 +119,25 @@ class LlamaModel:
         params.n_parallel = self._parallel
         params.n_ctx = self._parallel * self._info.context_tokens
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self._threads
+        # Between batches the engine looks whether the caller has gone, and gives others a turn.
+        params.n_batch = params.n_ubatch = _BATCH
         params.fit_params = False
         # A kept prompt would let one tenant measure what another has asked.
         params.cache_prompt = False
         params.cache_ram_mib = 0
         params.endpoint_slots = params.ui = False
         return params
+
+
+def _server(socket: Path, key: str) -> OpenAIServer:
+    return OpenAIServer(
+        "http://llama/v1",
+        key,
+        connect_timeout=_CONNECT,
+        silence_timeout=_SILENCE,
+        retries=0,
+        socket=socket,
+    )
 
 
 def _engine(params: Any, path: Path) -> Any:

@@ -102,6 +102,8 @@ def _settings(dimensions: int) -> edge.EdgeConfig:
         ),
         optimizers=edge.EdgeOptimizersConfig(indexing_threshold=_GRAPH_FROM_KB),
         wal_enabled=True,
+        # Searches are short and many: a second thread for one costs more than it gives.
+        max_search_threads=1,
     )
 
 

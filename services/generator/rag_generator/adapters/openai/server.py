@@ -1,9 +1,7 @@
-"""Language models behind any OpenAI-compatible server: vLLM, TGI, llama-server or a vendor's."""
+"""A server's connections, and the words that its models stream."""
 
 import asyncio
-import random
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -15,17 +13,11 @@ import openai
 import structlog
 from openai.types.chat import ChatCompletionChunk
 
-from rag_common import errors
+from rag_generator.adapters.openai.failures import translated, unavailable, wait_before_retry
 from rag_generator.core import Finish, ModelInfo
 from rag_generator.prompted import Piece, Sampling
 
 log = structlog.get_logger()
-
-_PEER = {"peer": "llm"}
-# Seconds before the first retry, doubled for each more; and the longest that a server may ask for.
-_FIRST_WAIT, _LONGEST_WAIT = 0.25, 5.0
-# Seconds after which a caller may try again where the server names none.
-_RETRY_AFTER = 1.0
 
 _FINISH = {
     "stop": Finish.STOP,
@@ -107,14 +99,14 @@ class OpenAIModel:
         Raises Unavailable, ResourceExhausted, DeadlineExceeded, ModelNotFound, InvalidArgument.
         """
         last = Piece("")
-        with _translated(self._info.name):
+        with translated(self._info.name):
             async with await self._opened(system, user, sampling) as stream:
                 while (chunk := await self._heard(stream)) is not None:
                     last = _ending(last, chunk)
                     if text := _text(chunk):
                         yield Piece(text)
         if last.finish is None:
-            raise _unavailable("the language model's server stopped in the middle")
+            raise unavailable("the language model's server stopped in the middle")
         yield last
 
     async def _opened(self, system: str, user: str, sampling: Sampling) -> Stream:
@@ -124,7 +116,7 @@ class OpenAIModel:
                 async with asyncio.timeout(self._patience.silence):
                     return await self._asked(system, user, sampling)
             except openai.APIError as error:
-                wait = _wait(error, attempt)
+                wait = wait_before_retry(error, attempt)
                 if wait is None or attempt >= self._patience.retries:
                     raise
                 log.info("language_model_retried", error=type(error).__name__, attempt=attempt + 1)
@@ -177,83 +169,3 @@ def _choice(chunk: ChatCompletionChunk) -> Any:
     """The only choice. The SDK does not check what a server sends: any field may be missing."""
     choices = getattr(chunk, "choices", None)
     return choices[0] if choices else None
-
-
-def _wait(error: openai.APIError, attempt: int) -> float | None:
-    """Seconds until the next try, with jitter; None where that is pointless or takes too long."""
-    if isinstance(error, openai.APIStatusError) and not _passing(error.status_code):
-        return None
-    asked = _retry_after(error) or 0.0
-    if asked > _LONGEST_WAIT:
-        return None
-    jitter = random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
-    return max(asked, min(_FIRST_WAIT * 2**attempt, _LONGEST_WAIT) * jitter)
-
-
-def _passing(status: int) -> bool:
-    return status == 429 or status >= 500
-
-
-def _retry_after(error: openai.APIError) -> float | None:
-    if not isinstance(error, openai.APIStatusError):
-        return None
-    seconds = error.response.headers.get("retry-after", "")
-    return float(seconds) if seconds.isdecimal() else None
-
-
-@contextmanager
-def _translated(model: str) -> Iterator[None]:
-    """Turns the SDK's errors into ours, without a word of the server's."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise errors.DeadlineExceeded(
-            "the language model fell silent", metadata={**_PEER, "stage": "generate"}
-        ) from error
-    except openai.APIStatusError as error:
-        _log(error, status=error.status_code)
-        raise _refusal(error, model) from error
-    # A ValueError is JSON or UTF-8 that is none.
-    except (openai.APIError, ValueError) as error:
-        _log(error)
-        raise _unavailable("the language model's server does not answer") from error
-
-
-def _log(error: Exception, **facts: int) -> None:
-    log.warning("language_model_failed", error=type(error).__name__, **facts)
-
-
-def _refusal(error: openai.APIStatusError, model: str) -> errors.AppError:
-    match error.status_code:
-        case 429:
-            return errors.ResourceExhausted(
-                "the language model's server has too much to do",
-                metadata=_PEER,
-                retry_after=_retry_after(error) or _RETRY_AFTER,
-            )
-        case 401 | 403:
-            return errors.Unavailable("the language model's server refuses our key", metadata=_PEER)
-        case 404:
-            return errors.ModelNotFound(
-                f"the language model's server has no model {model}",
-                metadata={**_PEER, "model": model},
-            )
-        case 400 | 413 | 422:
-            return _unfit(error)
-    return _unavailable(
-        "the language model's server does not answer", _retry_after(error) or _RETRY_AFTER
-    )
-
-
-def _unfit(error: openai.APIStatusError) -> errors.InvalidArgument:
-    """Servers have a code, a type or only words for a prompt that is too long."""
-    said = f"{error.code} {error.type} {error.message}".lower()
-    if error.status_code == 413 or "context" in said:
-        return errors.InputTooLong(
-            "the question and its passages are longer than the model can read", metadata=_PEER
-        )
-    return errors.InvalidArgument("the language model's server refuses the request", metadata=_PEER)
-
-
-def _unavailable(message: str, retry_after: float = _RETRY_AFTER) -> errors.Unavailable:
-    return errors.Unavailable(message, metadata=_PEER, retry_after=retry_after)

@@ -1,0 +1,157 @@
+"""The four real services as processes on free ports, with a home, keys and logs of their own."""
+
+import json
+import signal
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import jwt
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from rag_local import keys
+from rag_local.processes import SERVICES, Running, Spec, healthy, start, targets, wait_healthy
+
+READY_SECONDS = 120.0
+SCOPES = ("search", "answer", "ingest")
+
+
+class Platform:
+    """A context manager: the services run inside it, and all have ended after it."""
+
+    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+        self.home = home
+        self.specs = dict(zip((spec.name for spec in SERVICES), _free_specs(), strict=True))
+        self._environment = {
+            "RAG_HOME": str(home),
+            **targets(list(self.specs.values())),
+            **environment,
+        }
+        self._running: dict[str, Running] = {}
+
+    def __enter__(self) -> Self:
+        keys.ensure(self.home / "keys")
+        (self.home / "logs").mkdir()
+        self.revive()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with ExitStack() as stack:
+            for name in self._running:
+                stack.callback(self.stop, name)
+
+    @property
+    def target(self) -> str:
+        """Where the gateway answers."""
+        return self.address("gateway")
+
+    def address(self, name: str) -> str:
+        """Where a service answers."""
+        return f"127.0.0.1:{self.specs[name].port}"
+
+    def serving(self, name: str) -> bool:
+        """Whether the service says that it serves."""
+        return healthy(self.specs[name])
+
+    def begin(self, name: str, **settings: str) -> None:
+        """Start a service, with other settings than the rest if wanted."""
+        spec, log = self.specs[name], self._log(name)
+        with log.open("ab") as file:
+            process = start(spec, {**self._environment, **settings}, file)
+        self._running[name] = Running(spec, process, log)
+
+    def revive(self) -> None:
+        """Start whatever does not run, and return when all four serve."""
+        for name in self.specs:
+            if name not in self._running or self._running[name].process.poll() is not None:
+                self.begin(name)
+        wait_healthy(list(self._running.values()), READY_SECONDS)
+
+    def restart(self, name: str, **settings: str) -> None:
+        """End a service and start it again with other settings; return when all four serve."""
+        self.stop(name)
+        self.begin(name, **settings)
+        wait_healthy(list(self._running.values()), READY_SECONDS)
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send the service's process a signal."""
+        self._running[name].process.send_signal(number)
+
+    def kill(self, name: str) -> None:
+        """End a service without a chance to tidy up."""
+        self.signal(name, signal.SIGKILL)
+        self.ended(name)
+
+    def stop(self, name: str) -> int:
+        """End a service as Kubernetes does; its exit code."""
+        if self._running[name].process.poll() is None:
+            self.signal(name, signal.SIGTERM)
+        return self.ended(name)
+
+    def ended(self, name: str) -> int:
+        """Wait for the process to end; its exit code."""
+        return self._running[name].process.wait(60)
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """The service's log lines so far."""
+        return [json.loads(line) for line in self._log(name).read_text("utf-8").splitlines()]
+
+    def calls(self, name: str, **facts: str) -> list[dict[str, Any]]:
+        """The service's lines about calls with these facts."""
+        return [
+            line
+            for line in self.lines(name)
+            if line["event"] == "call" and facts.items() <= line.items()
+        ]
+
+    def token(
+        self, tenant: Any, scopes: Sequence[str] = SCOPES, headers: Any = None, **claims: Any
+    ) -> str:
+        """A token signed with the platform's own key; a claim of None is left out."""
+        now = int(time.time())
+        payload = {
+            "iss": "rag-dev",
+            "aud": "rag",
+            "sub": "tester",
+            "tenant": tenant,
+            "scope": " ".join(scopes),
+            "iat": now,
+            "exp": now + 3600,
+            **claims,
+        }
+        kept = {name: value for name, value in payload.items() if value is not None}
+        key = load_pem_private_key((self.home / "keys" / "dev.pem").read_bytes(), None)
+        return jwt.encode(kept, key, "EdDSA", headers={"kid": self.jwk["kid"], **(headers or {})})
+
+    @cached_property
+    def jwk(self) -> dict[str, str]:
+        """The public key that tokens are checked with."""
+        found: dict[str, str] = json.loads(self.jwks.read_text())["keys"][0]
+        return found
+
+    @property
+    def jwks(self) -> Path:
+        """The file of the public keys."""
+        return self.home / "keys" / "jwks.json"
+
+    def _log(self, name: str) -> Path:
+        return self.home / "logs" / f"{name}.log"
+
+
+def _free_specs() -> list[Spec]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(2 * len(SERVICES))]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        ports = iter([one.getsockname()[1] for one in sockets])
+        return [Spec(spec.name, next(ports), next(ports)) for spec in SERVICES]

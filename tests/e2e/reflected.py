@@ -1,0 +1,84 @@
+"""The public methods as the gateway itself describes them, so that no new one is forgotten."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+
+Metadata = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method by its reflected description; messages are of the description's own classes."""
+
+    path: str
+    description: MethodDescriptor
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    def request(self, **values: Any) -> Message:
+        """A request in which each field of one of these names has that value, at any depth."""
+        message: Message = GetMessageClass(self.description.input_type)()
+        _fill(message, values)
+        return message
+
+    async def __call__(
+        self, channel: grpc.aio.Channel, metadata: Metadata, *requests: Message, timeout: float = 60
+    ) -> list[Message]:
+        """All replies; one call fits every kind of method, for on the wire all are streams."""
+        call = channel.stream_stream(
+            self.path,
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=GetMessageClass(self.description.output_type).FromString,
+        )
+        replies = call(_each(requests), metadata=metadata, timeout=timeout)
+        return [reply async for reply in replies]
+
+
+def methods(target: str) -> list[Method]:
+    """Every method of the platform's own services at a target."""
+    with grpc.insecure_channel(target) as channel:
+        database = ProtoReflectionDescriptorDatabase(channel)
+        pool = DescriptorPool(database)
+        return [
+            Method(f"/{service}/{method.name}", method)
+            for service in sorted(database.get_services())
+            if service.startswith("rag.")
+            for method in pool.FindServiceByName(service).methods
+        ]
+
+
+async def _each(requests: tuple[Message, ...]) -> AsyncIterator[Message]:
+    for request in requests:
+        yield request
+
+
+def _fill(message: Message, values: dict[str, Any]) -> None:
+    for field in message.DESCRIPTOR.fields:
+        if field.containing_oneof and message.WhichOneof(field.containing_oneof.name):
+            continue
+        if field.name in values:
+            _set(message, field, values[field.name])
+        elif field.type == FieldDescriptor.TYPE_MESSAGE and not field.is_repeated:
+            if field.message_type.full_name.startswith("rag."):
+                _fill(getattr(message, field.name), values)
+
+
+def _set(message: Message, field: FieldDescriptor, value: Any) -> None:
+    if field.is_repeated:
+        getattr(message, field.name).extend([value])
+    elif field.type == FieldDescriptor.TYPE_MESSAGE:
+        getattr(message, field.name).update(value)
+    else:
+        setattr(message, field.name, value)

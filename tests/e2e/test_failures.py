@@ -1,0 +1,272 @@
+"""A service that dies, hangs, stops or is full: what callers see of it, and that nothing is lost."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+import pytest_asyncio
+
+from rag.gateway.v1 import options_pb2 as options
+from rag.types.v1.passage_pb2 import Passage
+from tests.e2e.callers import Caller, is_contract, refused
+from tests.e2e.load import load
+from tests.e2e.model import FIRST, NAME, SECOND, GatedModel, gated
+from tests.e2e.platform import Platform
+from tests.waiting import until
+
+BEHIND = ("embedder", "retriever", "generator")
+ALL = (*BEHIND, "gateway")
+WAREHOUSE = [Passage(passage_id="a", text="The warehouse opens at seven.")]
+GATED = {
+    "passages": WAREHOUSE,
+    "generation": options.GenerationOptions(model=NAME),
+    "grounding": options.GroundingOptions(mode="GROUNDING_MODE_OFF"),
+}
+QUESTION = "When does the warehouse open?"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def model() -> AsyncIterator[GatedModel]:
+    async with gated() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module")
+async def shared(
+    tmp_path_factory: pytest.TempPathFactory, models: object, model: GatedModel
+) -> AsyncIterator[Platform]:
+    environment = {
+        "EMBEDDER_MODELS_DIR": str(models),
+        "GATEWAY_EMBED_TIMEOUT": "2",
+        "GATEWAY_HEALTH_INTERVAL": "0.5",
+        **model.environment,
+    }
+    home = tmp_path_factory.mktemp("mortal")
+    mortal = Platform(home, environment)
+    await asyncio.to_thread(mortal.__enter__)
+    yield mortal
+    await asyncio.to_thread(mortal.__exit__, None, None, None)
+
+
+@pytest_asyncio.fixture
+async def mortal(shared: Platform, model: GatedModel) -> AsyncIterator[Platform]:
+    """A platform whose services may be killed: each test finds all four serving."""
+    model.go.clear()
+    yield shared
+    model.go.set()
+    await asyncio.to_thread(shared.revive)
+
+
+@pytest_asyncio.fixture
+async def caller(mortal: Platform, tenant: str) -> AsyncIterator[Caller]:
+    options = [("grpc.max_reconnect_backoff_ms", 500), ("grpc.initial_reconnect_backoff_ms", 100)]
+    async with grpc.aio.insecure_channel(mortal.target, options=options) as channel:
+        yield Caller(channel, mortal.token(tenant))
+
+
+async def revive(mortal: Platform) -> None:
+    await asyncio.to_thread(mortal.revive)
+
+
+async def serves(mortal: Platform, name: str) -> bool:
+    return await asyncio.to_thread(mortal.serving, name)
+
+
+async def not_serving(mortal: Platform, name: str) -> bool:
+    return not await serves(mortal, name)
+
+
+@pytest.mark.parametrize("dead", BEHIND)
+async def test_a_dead_service_is_unavailable_with_a_time_to_come_back_and_then_is_back(
+    mortal: Platform, caller: Caller, dead: str
+) -> None:
+    await caller.ingest("doc", "창고는 일곱 시에 문을 연다.")
+    mortal.kill(dead)
+    found = await refused(caller.ask("창고는 언제 문을 여나?"))
+    assert (found.code, found.reason) == ("UNAVAILABLE", "DEPENDENCY_DOWN")
+    assert found.retry_after
+    assert found.metadata["peer"] == dead
+    assert found.trace_id
+    await until(lambda: not_serving(mortal, "gateway"), "the gateway says that it does not serve")
+    await revive(mortal)
+    await until(lambda: serves(mortal, "gateway"), "the gateway serves again")
+    reply = await caller.ask("창고는 언제 문을 여나?")
+    assert "일곱 시" in reply.text
+
+
+@pytest.mark.parametrize("dead", ["embedder", "retriever"])
+async def test_documents_are_refused_while_a_service_is_dead_and_nothing_half_is_there(
+    mortal: Platform, caller: Caller, dead: str
+) -> None:
+    mortal.kill(dead)
+    found = await refused(caller.ingest("doc", "창고는 일곱 시에 문을 연다."))
+    assert (found.code, found.reason) == ("UNAVAILABLE", "DEPENDENCY_DOWN")
+    await revive(mortal)
+    assert not await caller.every_document()
+    assert not (await caller.search("창고")).passages
+
+
+async def test_a_search_needs_no_generator(mortal: Platform, caller: Caller) -> None:
+    await caller.ingest("doc", "창고는 일곱 시에 문을 연다.")
+    mortal.kill("generator")
+    assert (await caller.search("창고")).passages
+
+
+@pytest.mark.parametrize("victim", ALL)
+async def test_kill_9_under_load_loses_no_acknowledged_document(
+    mortal: Platform, caller: Caller, victim: str
+) -> None:
+    async with load(caller) as running:
+        await running.flows()
+        mortal.kill(victim)
+        await running.fails()
+        await revive(mortal)
+        await running.flows()
+    assert running.stored <= set(await caller.every_document(page_size=100))
+    assert [found for found in running.failures if not is_contract(found)] == []
+    sample = sorted(running.stored)[-1]
+    assert [item.text for item in await caller.passages(sample)] == [f"쪽지 {sample}의 창고 규칙이다."]
+
+
+@pytest.mark.parametrize("stopped", ALL)
+async def test_sigterm_under_load_drains_and_ends_well(
+    mortal: Platform, caller: Caller, stopped: str
+) -> None:
+    async with load(caller) as running:
+        await running.flows()
+        mortal.signal(stopped, signal.SIGTERM)
+        await running.fails()
+        assert await asyncio.to_thread(mortal.ended, stopped) == 0
+        await revive(mortal)
+        await running.flows()
+    assert running.stored <= set(await caller.every_document(page_size=100))
+    assert {found.code for found in running.failures} <= {"UNAVAILABLE"}
+    assert all(map(is_contract, running.failures))
+
+
+@pytest.mark.parametrize("stopped", ["generator", "gateway"])
+async def test_an_answer_in_flight_ends_whole_while_its_service_drains(
+    mortal: Platform, caller: Caller, model: GatedModel, stopped: str
+) -> None:
+    streaming = caller.stream(QUESTION, **GATED)
+    text = await first_words(streaming)
+    mortal.signal(stopped, signal.SIGTERM)
+    await until(lambda: not_serving(mortal, stopped), f"the {stopped} drains")
+    model.go.set()
+    rest = [event async for event in streaming]
+    text += "".join(event.delta.text for event in rest if event.HasField("delta"))
+    assert text == FIRST + SECOND
+    assert rest[-1].completed.text == text
+    assert await asyncio.to_thread(mortal.ended, stopped) == 0
+
+
+async def first_words(streaming: grpc.aio.UnaryStreamCall) -> str:  # type: ignore[type-arg]
+    async for event in streaming:
+        if event.HasField("delta"):
+            return event.delta.text
+    raise AssertionError("the stream ended without a word")
+
+
+async def test_a_client_that_leaves_stops_the_generator_and_its_model(
+    mortal: Platform, caller: Caller, model: GatedModel
+) -> None:
+    left = model.left
+    streaming = caller.stream(QUESTION, **GATED)
+    await first_words(streaming)
+    trace = mortal_trace(mortal)
+    streaming.cancel()
+    await until(lambda: model.left == left + 1, "the model is told to stop")
+    for service in ("generator", "gateway"):
+        [line] = await until(
+            lambda service=service: [
+                line for line in mortal.calls(service, code="CANCELLED") if line["trace_id"] not in trace
+            ],
+            f"the {service} has ended the call",
+        )
+        assert line["method"].endswith(("/StreamGenerate", "/StreamAnswer"))
+
+
+def mortal_trace(mortal: Platform) -> set[str]:
+    """Traces of the calls that were cancelled before."""
+    return {
+        line["trace_id"]
+        for service in ("generator", "gateway")
+        for line in mortal.calls(service, code="CANCELLED")
+    }
+
+
+async def test_a_client_that_leaves_a_single_answer_stops_the_model_too(
+    mortal: Platform, caller: Caller, model: GatedModel
+) -> None:
+    asked, left = model.asked, model.left
+    call = asyncio.create_task(caller.ask(QUESTION, **GATED))
+    await until(lambda: model.asked == asked + 1, "the model is asked")
+    call.cancel()
+    await until(lambda: model.left == left + 1, "the model is told to stop")
+
+
+async def test_a_generator_that_dies_after_the_first_words_leaves_them_and_says_why(
+    mortal: Platform, caller: Caller
+) -> None:
+    streaming = caller.stream(QUESTION, **GATED)
+    await first_words(streaming)
+    mortal.kill("generator")
+    rest = [event async for event in streaming]
+    assert rest[-1].incomplete.reason == "DEPENDENCY_DOWN"
+
+
+async def test_time_that_runs_out_while_words_come_leaves_them_and_says_why(
+    mortal: Platform, caller: Caller
+) -> None:
+    streaming = caller.stream(QUESTION, timeout=3, **GATED)
+    await first_words(streaming)
+    rest = [event async for event in streaming]
+    assert rest[-1].incomplete.reason == "BUDGET_EXHAUSTED"
+
+
+async def test_a_service_that_hangs_uses_up_its_stage_and_no_more(
+    mortal: Platform, caller: Caller
+) -> None:
+    mortal.signal("embedder", signal.SIGSTOP)
+    try:
+        found = await refused(caller.search("창고"))
+        assert (found.code, found.reason) == ("DEADLINE_EXCEEDED", "BUDGET_EXHAUSTED")
+        assert found.metadata["stage"] == "embed"
+        await until(lambda: not_serving(mortal, "gateway"), "the gateway does not serve")
+    finally:
+        mortal.signal("embedder", signal.SIGCONT)
+    await until(lambda: serves(mortal, "gateway"), "the gateway serves again")
+    await caller.search("창고")
+
+
+async def test_a_deadline_that_is_too_short_is_exceeded(caller: Caller) -> None:
+    found = await refused(caller.search("창고", timeout=0.001))
+    assert found.code == "DEADLINE_EXCEEDED"
+    assert is_contract(found)
+
+
+async def test_a_full_embedding_queue_reaches_the_caller_with_a_time_to_come_back(
+    mortal: Platform, caller: Caller
+) -> None:
+    await asyncio.to_thread(mortal.restart, "embedder", EMBEDDER_QUEUE_TEXTS="1")
+    try:
+        burst = [caller.search(f"창고 {number}") for number in range(64)]
+        outcomes = await asyncio.gather(*burst, return_exceptions=True)
+        failed = [one for one in outcomes if isinstance(one, grpc.aio.AioRpcError)]
+        assert 0 < len(failed) < len(burst)
+        found = await refused(raising(failed[0]))
+        assert (found.code, found.reason) == ("RESOURCE_EXHAUSTED", "CONCURRENCY_LIMIT")
+        assert found.retry_after
+    finally:
+        await asyncio.to_thread(mortal.restart, "embedder")
+
+
+async def raising(error: Exception) -> None:
+    raise error
+
+
+async def test_a_service_that_is_stopped_while_idle_ends_well(mortal: Platform) -> None:
+    for name in reversed(ALL):
+        assert await asyncio.to_thread(mortal.stop, name) == 0

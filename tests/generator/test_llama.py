@@ -1,0 +1,130 @@
+"""A real GGUF model in this process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing
+from pathlib import Path
+
+import pytest
+
+from rag_common import errors
+from rag_common.settings import SettingsInvalid
+from rag_generator.core import Finish
+from tests.generator import smol
+from tests.parts import require
+
+require("xllamacpp", "pip install 'xllamacpp>=2026.1'")
+
+from rag_generator.adapters.llama import LlamaModel  # noqa: E402 - not without the part
+
+_STORY = "Tell me a long story about a lighthouse."
+
+
+def llama(path: Path, parallel: int = 2) -> LlamaModel:
+    return LlamaModel(path, "smol", context_tokens=2048, threads=2, parallel=parallel)
+
+
+@pytest.fixture(scope="module")
+async def model() -> AsyncIterator[LlamaModel]:
+    async with llama(smol.gguf()) as opened:
+        yield opened
+
+
+async def test_words_stream_and_are_counted(model: LlamaModel) -> None:
+    pieces = await smol.written(model, "What is the capital of France?", 24)
+    assert "Paris" in smol.text(pieces)
+    assert len(pieces) > 5
+    assert pieces[-1].input_tokens > 5
+
+
+async def test_writing_stops_at_the_most_tokens(model: LlamaModel) -> None:
+    last = (await smol.written(model, _STORY, 8))[-1]
+    assert (last.finish, last.output_tokens) == (Finish.LENGTH, 8)
+
+
+async def test_the_likeliest_words_are_the_same_each_time(model: LlamaModel) -> None:
+    first, second = [smol.text(await smol.written(model, _STORY, 24)) for _ in range(2)]
+    assert first == second
+
+
+async def test_two_answers_are_written_side_by_side(model: LlamaModel) -> None:
+    async with AsyncExitStack() as stack:
+        streams = [
+            await stack.enter_async_context(aclosing(model.write("", _STORY, smol.sampling(400))))
+            for _ in range(2)
+        ]
+        for _ in range(3):
+            for stream in streams:
+                assert (await anext(stream)).finish is None
+
+
+async def test_closing_frees_the_turn(model: LlamaModel) -> None:
+    for _ in range(4):
+        async with aclosing(model.write("", _STORY, smol.sampling(1500))) as pieces:
+            await anext(pieces)
+    assert (await smol.written(model, _STORY, 4))[-1].finish is Finish.LENGTH
+
+
+async def test_cancelling_in_the_prompt_frees_the_turn(model: LlamaModel) -> None:
+    tasks = [asyncio.create_task(smol.written(model, "word " * 1500, 400)) for _ in range(2)]
+    await asyncio.wait(tasks, timeout=0.2)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert all(task.cancelled() for task in tasks)
+    assert (await smol.written(model, _STORY, 4))[-1].finish is Finish.LENGTH
+
+
+async def test_too_many_waiting_are_refused_and_the_others_answered() -> None:
+    async with llama(smol.gguf(), parallel=1) as model:
+        async with aclosing(model.write("", _STORY, smol.sampling(1500))) as writing:
+            await anext(writing)
+            tasks = [asyncio.create_task(smol.written(model, "Hi", 2)) for _ in range(5)]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        *answers, refused = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(refused, errors.ResourceExhausted)
+    assert refused.retry_after
+    assert all(isinstance(answer, list) for answer in answers)
+
+
+async def test_a_prompt_over_the_context_is_refused(model: LlamaModel) -> None:
+    with pytest.raises(errors.InputTooLong):
+        await smol.written(model, "word " * 4000, 4)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"GGUF" + bytes(64)])
+async def test_a_bad_file_is_told_by_the_name_of_its_setting(
+    tmp_path: Path, content: bytes
+) -> None:
+    bad = tmp_path / "bad.gguf"
+    bad.write_bytes(content)
+    with pytest.raises(SettingsInvalid, match=r"GENERATOR_LLAMA_MODEL .*bad\.gguf"):
+        async with llama(bad):
+            pass
+
+
+async def test_half_a_model_is_told_by_the_name_of_its_setting(tmp_path: Path) -> None:
+    half = tmp_path / "half.gguf"
+    half.write_bytes(smol.gguf().read_bytes()[:50_000_000])
+    with pytest.raises(SettingsInvalid, match="GENERATOR_LLAMA_MODEL"):
+        async with llama(half):
+            pass
+
+
+async def test_the_engine_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    async with llama(smol.gguf()) as model:
+        await smol.written(model, "Hi", 2)
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_a_context_that_the_model_does_not_have_is_told() -> None:
+    with pytest.raises(SettingsInvalid, match=r"GENERATOR_LLAMA_CONTEXT_TOKENS .* 8192"):
+        async with LlamaModel(smol.gguf(), "smol", context_tokens=9000, threads=2, parallel=1):
+            pass
+
+
+async def test_a_proxy_in_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    async with llama(smol.gguf()) as model:
+        assert (await smol.written(model, "Hi", 2))[-1].output_tokens
