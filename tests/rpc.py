@@ -66,7 +66,7 @@ class Echo:
         }
         handlers = {
             kind: getattr(grpc, f"{_SHAPES[kind]}_rpc_method_handler")(
-                behave, request_deserializer=bytes.decode
+                behave, bytes.decode, _encode
             )
             for kind, behave in behaviours.items()
         }
@@ -154,7 +154,7 @@ async def peer(
 
 def method(channel: grpc.aio.Channel, kind: str = "One", service: str = NAME) -> Any:
     """The callable of one method."""
-    return getattr(channel, _SHAPES[kind])(f"/{service}/{kind}", None, bytes.decode)
+    return getattr(channel, _SHAPES[kind])(f"/{service}/{kind}", _encode, bytes.decode)
 
 
 async def call(
@@ -172,6 +172,11 @@ async def each(*texts: str) -> AsyncIterator[str]:
     """The texts as a stream."""
     for text in texts:
         yield text
+
+
+def _encode(text: str | bytes) -> bytes:
+    # gRPC hands a str over as it is or already encoded.
+    return text.encode() if isinstance(text, str) else text
 
 
 @dataclass(slots=True)

@@ -56,7 +56,7 @@ async def mortal(shared: Platform, model: GatedModel) -> AsyncIterator[Platform]
     model.go.clear()
     yield shared
     model.go.set()
-    await asyncio.to_thread(shared.revive)
+    await revive(shared)
 
 
 @pytest_asyncio.fixture
@@ -67,7 +67,19 @@ async def caller(mortal: Platform, tenant: str) -> AsyncIterator[Caller]:
 
 
 async def revive(mortal: Platform) -> None:
+    """Start what has ended, and wait until the gateway has found all of it again."""
     await asyncio.to_thread(mortal.revive)
+    async with grpc.aio.insecure_channel(mortal.target) as channel:
+        probe = Caller(channel, mortal.token("probe"))
+        await until(lambda: answers(probe), "a question is answered")
+
+
+async def answers(caller: Caller) -> bool:
+    try:
+        await caller.ask("창고는 언제 문을 여나?")
+    except grpc.aio.AioRpcError:
+        return False
+    return True
 
 
 async def serves(mortal: Platform, name: str) -> bool:
@@ -139,8 +151,15 @@ async def test_sigterm_under_load_drains_and_ends_well(
         mortal.signal(stopped, signal.SIGTERM)
         await running.fails()
         assert await asyncio.to_thread(mortal.ended, stopped) == 0
+        print("ENDED", len(running.failures), running.failures[-1])
         await revive(mortal)
         await running.flows()
+    print({(f.code, f.message, str(f.metadata)) for f in running.failures})
+    for f in running.failures:
+        if f.code.startswith("DEAD"):
+            for n in mortal.specs:
+                for l in mortal.lines(n):
+                    if l.get("trace_id") == f.trace_id: print(n, l)
     assert running.stored <= set(await caller.every_document(page_size=100))
     assert {found.code for found in running.failures} <= {"UNAVAILABLE"}
     assert all(map(is_contract, running.failures))

@@ -3,21 +3,15 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rag_local import keys
-from rag_local.processes import Running, StartFailed, require_free, running, wait_healthy
+from rag_local.platform import ROOT, platform, rag
+from rag_local.processes import Running, StartFailed
 
-ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = ROOT / "samples"
-
-# The first start of a machine reads the model's file from a cold disk.
-_READY_SECONDS = 180.0
 
 
 def main() -> int:
@@ -39,39 +33,28 @@ def say(text: str) -> None:
 
 
 def _run(home: Path, *, once: bool) -> None:
-    require_free()
-    keys.ensure(home / "keys")
-    _prepare_model()
-    began = time.monotonic()
-    with running(home, {}) as services:
-        say("starting embedder, retriever, generator and gateway …")
-        wait_healthy(services, _READY_SECONDS)
-        say(f"all healthy after {time.monotonic() - began:.1f} s ({_ready_times(services)})\n")
-        _tour()
+    say("starting embedder, retriever, generator and gateway …")
+    with platform(home) as (services, seconds):
+        say(f"all healthy after {seconds:.1f} s ({_ready_times(services)})\n")
+        _tour(home)
         if once:
-            say("\nONCE=1: stopping, each service drains first")
+            say("\nONCE=1: stopping; each service drains first")
             return
         say(_how_to_go_on(home))
         _serve(services)
-
-
-def _prepare_model() -> None:
-    done = subprocess.run([sys.executable, "-m", "rag_embedder.library"], check=False)
-    if done.returncode:
-        raise StartFailed("the embedding model could not be prepared; what is above says why")
 
 
 def _ready_times(services: Sequence[Running]) -> str:
     return ", ".join(f"{service.spec.name} {service.ready_seconds:.1f}" for service in services)
 
 
-def _tour() -> None:
-    """Ingest the samples, twice the same being nothing new, and ask."""
+def _tour(home: Path) -> None:
+    """Ingest the samples, which a second time is nothing new, and ask."""
     say(f"ingesting the sample documents in {SAMPLES.relative_to(ROOT)}/")
-    rag("ingest", str(SAMPLES / "ko"), str(SAMPLES / "en"))
+    rag("ingest", str(SAMPLES / "ko"), str(SAMPLES / "en"), home=home)
     for question in _questions():
         say(f"\n? {question}")
-        rag("ask", question)
+        rag("ask", question, home=home)
 
 
 def _questions() -> list[str]:
@@ -79,13 +62,6 @@ def _questions() -> list[str]:
     korean = next(q for q in found["answerable"] if q["lang"] == "ko")
     english = next(q for q in found["answerable"] if q["lang"] == "en")
     return [korean["question"], english["question"], found["unanswerable"][0]["question"]]
-
-
-def rag(*arguments: str) -> None:
-    """The command `rag`, exactly as a user has it. Raises StartFailed where it fails."""
-    done = subprocess.run([Path(sys.executable).with_name("rag"), *arguments], check=False)
-    if done.returncode:
-        raise StartFailed(f"`rag {arguments[0]}` failed; what is above says why")
 
 
 def _serve(services: Sequence[Running]) -> None:
@@ -97,21 +73,17 @@ def _serve(services: Sequence[Running]) -> None:
         for service in services:
             if service.process.poll() is not None:
                 raise StartFailed(f"the {service.spec.name} ended; its log is {service.log}")
-    say("\nstopping: each service drains first")
+    say("\nstopping; each service drains first")
 
 
 def _how_to_go_on(home: Path) -> str:
-    environment = Path(sys.executable).parent
-    here = (
-        environment.relative_to(Path.cwd())
-        if environment.is_relative_to(Path.cwd())
-        else environment
-    )
+    tools, here = Path(sys.executable).parent, Path.cwd()
+    path = f"$PWD/{tools.relative_to(here)}" if tools.is_relative_to(here) else str(tools)
     return f"""
 Serving until Ctrl-C. In another terminal, in this folder:
 
-  export PATH="$PWD/{here}:$PATH"
-  rag ask "출장비는 언제까지 정산해야 하나요?"
+  export PATH="{path}:$PATH"
+  rag ask "재택근무는 일주일에 며칠까지 할 수 있나요?"
   rag search "annual leave" --explain
   rag ingest FILE_OR_FOLDER
   TOKEN=$(rag token)

@@ -93,7 +93,7 @@ async def _fetch(url: str) -> bytes:
 def _parse(document: bytes) -> dict[str, tuple[Any, str]]:
     found: dict[str, tuple[Any, str]] = {}
     for entry in _entries(json.loads(document)):
-        algorithm = _ALGORITHMS.get((entry.get("kty"), entry.get("crv")))
+        algorithm = _ALGORITHMS.get((str(entry.get("kty")), str(entry.get("crv"))))
         if algorithm and "kid" in entry and "d" not in entry:
             found[entry["kid"]] = (jwt.PyJWK(entry, algorithm).key, algorithm)
     return found

@@ -1,0 +1,30 @@
+"""Quality through a running gateway, on the sets of a folder: evaluate.py DATA [OUTPUT]."""
+
+import os
+import sys
+from pathlib import Path
+
+from rag_local.platform import platform, rag
+from rag_local.processes import StartFailed
+
+
+def main() -> int:
+    if len(sys.argv) < 2 or not Path(sys.argv[1]).is_dir():
+        sys.stderr.write("say where the sets are: make eval DATA=folder\n")
+        return 2
+    home = Path(os.environ.get("RAG_HOME", ".rag")) / "eval"
+    models = os.environ.get("EMBEDDER_MODELS_DIR", str(home.parent / "models"))
+    os.environ["EMBEDDER_MODELS_DIR"] = models
+    output = sys.argv[2] if len(sys.argv) > 2 else "docs/quality.md"
+    try:
+        with platform(home):
+            sets = ["--fusion", "rrf", "--fusion", "dbsf", "--answers", "500"]
+            rag("eval", sys.argv[1], *sets, "--markdown", output, home=home)
+    except StartFailed as error:
+        sys.stderr.write(f"make eval: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
