@@ -4,30 +4,22 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import grpc
-import structlog
 
 from rag_common import errors
-from rag_common.context import CALL, Call, Principal, Trace, request_id
-from rag_common.rpc import status
+from rag_common.context import CALL, Call, Trace, request_id
+from rag_common.rpc import wire
+from rag_common.rpc.served import Authenticate, Metadata, Served
 from rag_common.rpc.types import Context, Handler
 from rag_common.telemetry import Telemetry
 
-log = structlog.get_logger()
-
-Metadata = dict[str, str]
+__all__ = ["Authenticate", "CallInterceptor", "Limits", "Metadata"]
 
 _END = object()
 _INFRASTRUCTURE = ("/grpc.health.", "/grpc.reflection.")
-
-
-class Authenticate(Protocol):
-    """Says who is calling. Raises Unauthenticated or PermissionDenied."""
-
-    async def __call__(self, method: str, metadata: Metadata) -> Principal: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +63,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return self._wrapped[method]
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
-        kind = ("stream" if handler.request_streaming else "unary") + (
-            "_stream" if handler.response_streaming else "_unary"
-        )
-        behave = getattr(handler, kind)
-        around = self._around_stream if handler.response_streaming else self._around_unary
-        make = getattr(grpc, f"{kind}_rpc_method_handler")
+        make = getattr(grpc, f"{wire.kind(handler)}_rpc_method_handler")
         wrapped: Handler = make(
-            around(method, behave), handler.request_deserializer, handler.response_serializer
+            self._around_stream(method, wire.stream(handler))
+            if handler.response_streaming
+            else self._around_unary(method, wire.unary(handler))
         )
         return wrapped
 
@@ -132,7 +121,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return stream
 
     @contextmanager
-    def _call(self, method: str, context: Context) -> "Iterator[_Served]":
+    def _call(self, method: str, context: Context) -> Iterator[Served]:
         metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
         parent = Trace.parse(metadata.get("traceparent"))
         with self._telemetry.span(
@@ -140,7 +129,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         ) as at:
             call = self._begin(metadata, at, context.time_remaining())
             token = CALL.set(call)
-            served = _Served(method, metadata, call, self._authenticate, self._check)
+            served = Served(method, metadata, call, self._authenticate, self._check)
             self._in_flight += 1
             try:
                 yield served
@@ -168,58 +157,3 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             raise errors.DeadlineExceeded(
                 "too little time is left to begin", metadata={"stage": "admission"}
             )
-
-
-class _Served:
-    """One call while it is served."""
-
-    def __init__(
-        self,
-        method: str,
-        metadata: Metadata,
-        call: Call,
-        authenticate: Authenticate | None,
-        check: Callable[[Call], None],
-    ) -> None:
-        self._method = method
-        self._metadata = metadata
-        self._authenticate = authenticate
-        self._check = check
-        self.call = call
-        self.outcome = "OK"
-        self.reason = ""
-        self._timer = asyncio.timeout(None)
-
-    def timeout(self) -> asyncio.Timeout:
-        """Ends what runs inside when the call's time is up."""
-        self._timer = asyncio.timeout(max(self.call.remaining, 0))
-        return self._timer
-
-    async def admit(self) -> None:
-        self._check(self.call)
-        if self._authenticate:
-            principal = await self._authenticate(self._method, self._metadata)
-            self.call = replace(self.call, principal=principal)
-            CALL.set(self.call)
-
-    def failure(self, error: Exception) -> errors.AppError:
-        """What the caller is told: the error where it is one of ours, and nothing of it where not."""
-        if isinstance(error, TimeoutError) and self._timer.expired():
-            error = errors.DeadlineExceeded(
-                "the time for this call is used up", metadata={"stage": "total"}
-            )
-        if not isinstance(error, errors.AppError):
-            log.error("unexpected_error", method=self._method, exc_info=error)
-            error = errors.Internal("internal error")
-        self.outcome, self.reason = status.code(error).name, error.reason
-        return error
-
-    async def abort(self, context: Context, failure: errors.AppError) -> Any:
-        """End the call with the failure."""
-        trailers: Any = status.trailers(failure, self.call)
-        return await context.abort(status.code(failure), status.message(failure), trailers)
-
-    def report(self) -> None:
-        milliseconds = round((time.monotonic() - self.call.started) * 1000, 2)
-        facts = {"reason": self.reason} if self.reason else {}
-        log.info("call", method=self._method, code=self.outcome, ms=milliseconds, **facts)

@@ -1,0 +1,81 @@
+"""One call while it is served: who calls, how long it may take, how it ended."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol
+
+import structlog
+
+from rag_common import errors
+from rag_common.context import CALL, Call, Principal
+from rag_common.rpc import status
+from rag_common.rpc.types import Context
+
+log = structlog.get_logger()
+
+Metadata = dict[str, str]
+
+
+class Authenticate(Protocol):
+    """Says who is calling. Raises Unauthenticated or PermissionDenied."""
+
+    async def __call__(self, method: str, metadata: Metadata) -> Principal: ...
+
+
+class Served:
+    """A call from its admission to its line in the log."""
+
+    def __init__(
+        self,
+        method: str,
+        metadata: Metadata,
+        call: Call,
+        authenticate: Authenticate | None,
+        check: Callable[[Call], None],
+    ) -> None:
+        self._method = method
+        self._metadata = metadata
+        self._authenticate = authenticate
+        self._check = check
+        self.call = call
+        self.outcome = "OK"
+        self.reason = ""
+        self._timer = asyncio.timeout(None)
+
+    def timeout(self) -> asyncio.Timeout:
+        """Ends what runs inside when the call's time is up."""
+        self._timer = asyncio.timeout(max(self.call.remaining, 0))
+        return self._timer
+
+    async def admit(self) -> None:
+        """Return where the call may begin."""
+        self._check(self.call)
+        if self._authenticate:
+            principal = await self._authenticate(self._method, self._metadata)
+            self.call = replace(self.call, principal=principal)
+            CALL.set(self.call)
+
+    def failure(self, error: Exception) -> errors.AppError:
+        """What the caller is told: the error where it is one of ours, and nothing of it where not."""
+        if isinstance(error, TimeoutError) and self._timer.expired():
+            error = errors.DeadlineExceeded(
+                "the time for this call is used up", metadata={"stage": "total"}
+            )
+        if not isinstance(error, errors.AppError):
+            log.error("unexpected_error", method=self._method, exc_info=error)
+            error = errors.Internal("internal error")
+        self.outcome, self.reason = status.code(error).name, error.reason
+        return error
+
+    async def abort(self, context: Context, failure: errors.AppError) -> Any:
+        """End the call with the failure."""
+        trailers: Any = status.trailers(failure, self.call)
+        return await context.abort(status.code(failure), status.message(failure), trailers)
+
+    def report(self) -> None:
+        """Write the call's one line."""
+        milliseconds = round((time.monotonic() - self.call.started) * 1000, 2)
+        facts = {"reason": self.reason} if self.reason else {}
+        log.info("call", method=self._method, code=self.outcome, ms=milliseconds, **facts)

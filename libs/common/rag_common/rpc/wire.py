@@ -1,0 +1,64 @@
+"""A handler's behaviour from bytes to bytes, so that an unreadable message is an error like any other."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+from rag_common import errors
+from rag_common.rpc.types import Context, Handler
+
+Codec = Callable[[Any], Any]
+
+
+def kind(handler: Handler) -> str:
+    """The handler's shape as gRPC spells it: unary_unary, unary_stream, stream_unary, stream_stream."""
+    return "_".join(
+        "stream" if streams else "unary"
+        for streams in (handler.request_streaming, handler.response_streaming)
+    )
+
+
+def unary(handler: Handler) -> Callable[..., Awaitable[Any]]:
+    """The behaviour of a handler with one reply. It raises InvalidArgument for an unreadable message."""
+    read, behave, write = _reader(handler), getattr(handler, kind(handler)), _writer(handler)
+
+    async def from_bytes(request: Any, context: Context) -> Any:
+        return write(await behave(read(request), context))
+
+    return from_bytes
+
+
+def stream(handler: Handler) -> Callable[..., AsyncGenerator[Any, None]]:
+    """The same of a handler with a stream of replies."""
+    read, behave, write = _reader(handler), getattr(handler, kind(handler)), _writer(handler)
+
+    async def from_bytes(request: Any, context: Context) -> AsyncGenerator[Any, None]:
+        async with aclosing(behave(read(request), context)) as replies:
+            async for reply in replies:
+                yield write(reply)
+
+    return from_bytes
+
+
+def _reader(handler: Handler) -> Codec:
+    decode = handler.request_deserializer or _same
+
+    def one(message: bytes) -> Any:
+        try:
+            return decode(message)
+        except Exception as error:
+            raise errors.InvalidArgument("a message of the call cannot be read") from error
+
+    async def each(messages: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for message in messages:
+            yield one(message)
+
+    return each if handler.request_streaming else one
+
+
+def _writer(handler: Handler) -> Codec:
+    return handler.response_serializer or _same
+
+
+def _same(message: Any) -> Any:
+    return message
