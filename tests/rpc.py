@@ -66,7 +66,7 @@ class Echo:
         }
         handlers = {
             kind: getattr(grpc, f"{_SHAPES[kind]}_rpc_method_handler")(
-                behave, bytes.decode, _encode
+                behave, bytes.decode, str.encode
             )
             for kind, behave in behaviours.items()
         }
@@ -94,16 +94,18 @@ class Served:
     ports: Ports
     channel: grpc.aio.Channel
 
-    async def call(self, kind: str = "One", text: str = "hello", **options: Any) -> str:
+    async def call(self, kind: str = "One", text: str | bytes = "hello", **options: Any) -> str:
         """The reply, or the replies with spaces between. Raises grpc.aio.AioRpcError."""
         return await call(self.channel, kind, text, **options)
 
-    async def failure(self, kind: str = "One", text: str = "hello", **options: Any) -> AppError:
+    async def failure(
+        self, kind: str = "One", text: str | bytes = "hello", **options: Any
+    ) -> AppError:
         """The error that a call ends with, as the caller's side understands it."""
         return from_rpc_error(await self.raw_failure(kind, text, **options))
 
     async def raw_failure(
-        self, kind: str = "One", text: str = "hello", **options: Any
+        self, kind: str = "One", text: str | bytes = "hello", **options: Any
     ) -> grpc.aio.AioRpcError:
         """The error that a call ends with, as gRPC has it."""
         try:
@@ -158,7 +160,7 @@ def method(channel: grpc.aio.Channel, kind: str = "One", service: str = NAME) ->
 
 
 async def call(
-    channel: grpc.aio.Channel, kind: str, text: str, service: str = NAME, **options: Any
+    channel: grpc.aio.Channel, kind: str, text: str | bytes, service: str = NAME, **options: Any
 ) -> str:
     """Call a method of any of the four kinds with one text."""
     request = each(text) if _SHAPES[kind].startswith("stream") else text
@@ -168,7 +170,7 @@ async def call(
     return str(await reply)
 
 
-async def each(*texts: str) -> AsyncIterator[str]:
+async def each(*texts: str | bytes) -> AsyncIterator[str | bytes]:
     """The texts as a stream."""
     for text in texts:
         yield text

@@ -128,6 +128,29 @@ async def test_an_unknown_method_is_unimplemented() -> None:
     assert rpc_status.from_call(caught.value) is not None
 
 
+@every_kind
+async def test_an_unreadable_message_is_the_callers_fault_and_leaves_a_line(kind: str) -> None:
+    with logged() as lines:
+        async with served() as service:
+            error = await service.failure(kind, b"\xff\xfe")
+            await lines.come("call")
+    assert type(error) is errors.InvalidArgument
+    assert not lines.of("unexpected_error")
+    assert "0xff" not in error.message
+
+
+@every_kind
+async def test_an_unsendable_reply_is_an_internal_error(kind: str) -> None:
+    async def act(_text: str) -> str:
+        return "\ud800"
+
+    with logged() as lines:
+        async with served(act) as service:
+            assert type(await service.failure(kind)) is errors.Internal
+            line = await lines.come("call")
+    assert line["code"] == "INTERNAL"
+
+
 # Who calls
 
 
@@ -210,8 +233,8 @@ async def test_the_cap_holds_for_the_default_too() -> None:
 async def test_a_shorter_deadline_of_the_caller_counts() -> None:
     seen = Seen()
     async with served(seen) as service:
-        await service.call(timeout=8)
-    assert seen.call.remaining <= 8
+        await service.call(timeout=5)
+    assert seen.call.remaining < 10
 
 
 @every_kind

@@ -23,7 +23,7 @@ from tests.rpc import Served, served
 KINDS = list(status.tree())
 MOST_DETAILS_BYTES = 4096
 IN_A_CALL = Call("r" * 64, Trace.new(), deadline=0.0, language="ko-KR")
-HUGE = "긴 글" * 100_000
+HUGE = "긴 글" * 10_000
 
 
 def raising(error: AppError) -> AbstractAsyncContextManager[Served]:
@@ -48,7 +48,7 @@ def of_kind(found: Status, kind: type[Any]) -> list[Any]:
 def huge(kind: type[AppError]) -> AppError:
     return kind(
         HUGE,
-        metadata={"subject": HUGE} | {f"{n}{HUGE}": HUGE for n in range(1000)},
+        metadata={"subject": HUGE} | {f"key-{n}": HUGE for n in range(1000)},
         retry_after=1.0,
         violations=[FieldViolation(f"a.b[{n}]", HUGE) for n in range(10_000)],
     )

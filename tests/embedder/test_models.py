@@ -46,7 +46,7 @@ class Model(Protocol):
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    kept = os.environ.get("RAG_MODELS_DIR")
+    kept = os.environ.get("EMBEDDER_MODELS_DIR")
     return Path(kept) if kept else tmp_path_factory.mktemp("models")
 
 

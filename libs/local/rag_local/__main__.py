@@ -17,6 +17,8 @@ SAMPLES = ROOT / "samples"
 def main() -> int:
     """Run until Ctrl-C, or with ONCE=1 until the questions are answered."""
     home = Path(os.environ.setdefault("RAG_HOME", ".rag"))
+    # Ended by SIGTERM at once, it would leave the services running.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _run(home, once=os.environ.get("ONCE", "") not in ("", "0"))
     except StartFailed as error:

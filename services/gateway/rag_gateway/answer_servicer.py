@@ -13,8 +13,10 @@ from rag_common.context import CALL, Call, request_id
 from rag_common.rpc.types import Context
 from rag_gateway import replies, requests
 from rag_gateway.capabilities import Capabilities
-from rag_gateway.core import Answered, Answering, Event, Found, Question, Words, with_silence
+from rag_gateway.core import Answered, Answering, Event, Found, Words
+from rag_gateway.question import Question
 from rag_gateway.requests import Checks
+from rag_gateway.silence import with_silence
 
 
 class AnswerServicer(AnswerServiceServicer):

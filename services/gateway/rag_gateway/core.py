@@ -1,67 +1,17 @@
 """The order of things: embed, search, rerank, generate; with time for each stage and proof of what was used."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from time import monotonic
-from typing import Protocol, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from rag.types.v1.filter_pb2 import Filter
 from rag.types.v1.grounding_pb2 import Citation, Grounding, SkippedReason, Usage
 from rag.types.v1.passage_pb2 import Passage, ScoredPassage
 from rag.types.v1.vector_pb2 import DenseVector, SparseVector
-from rag_common import errors
-
-Item = TypeVar("Item")
+from rag_gateway.journey import Journey
+from rag_gateway.question import Generation, Question, Retrieval, Support
 
 # Reranking reads this many passages at most; a cross-encoder's time grows with each.
 _RERANKED = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """Where and how to search. `fusion` is posterior, rrf or dbsf."""
-
-    collections: tuple[str, ...] = ()
-    filter: Filter | None = None
-    dense: bool = True
-    sparse: bool = True
-    candidates: int = 50
-    top_k: int = 10
-    min_score: float | None = None
-    fusion: str = "posterior"
-    rerank: bool = False
-    explain: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """How to write; None and empty leave it to the generator."""
-
-    model: str = ""
-    max_output_tokens: int | None = None
-    temperature: float | None = None
-    seed: int | None = None
-    language: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Support:
-    """How well an answer must be supported; `mode` is refuse, flag or off."""
-
-    mode: str = "refuse"
-    min_score: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question, and where the passages come from: a search, or the caller."""
-
-    text: str
-    sources: Retrieval | Sequence[Passage]
-    how: Generation
-    support: Support
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,34 +53,6 @@ class Words:
     """More words of an answer."""
 
     text: str
-
-
-@dataclass(slots=True)
-class Journey:
-    """What a reply was made with, filled stage by stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    fingerprint: str = ""
-    index_version: str = ""
-    query_terms: Sequence[str] = ()
-    degraded: list[str] = field(default_factory=list)
-    started: float = field(default_factory=monotonic)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Times the block, in seconds; an error in it that lacks a stage gets this one."""
-        began = monotonic()
-        try:
-            yield
-        except errors.DeadlineExceeded as error:
-            error.metadata["stage"] = name
-            raise
-        finally:
-            self.seconds[name] = monotonic() - began
-
-    def finish(self) -> None:
-        """Note the whole time."""
-        self.seconds["total"] = monotonic() - self.started
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +123,8 @@ class Answering:
             written = await self._writing.answer(
                 question.text, _weighed(question, found), question.how, question.support
             )
+            if written.cut_short == errors.DeadlineExceeded.reason:
+                raise errors.DeadlineExceeded("the time for writing the answer is used up")
         return _answered(written, found)
 
     async def stream(self, tenant: str, question: Question) -> AsyncGenerator[Event, None]:
@@ -251,34 +175,6 @@ class Answering:
         for item, score in zip(passages, scores, strict=True):
             item.evidence.rerank_score = score
         return sorted(passages, key=lambda item: -item.evidence.rerank_score)[:top_k]
-
-
-async def with_silence(
-    events: AsyncIterator[Item], seconds: float
-) -> AsyncGenerator[Item | None, None]:
-    """The events, and None each time that nothing came for so long. Leaving it closes the events."""
-    upcoming: asyncio.Future[Item] | None = None
-    try:
-        while True:
-            upcoming = upcoming or asyncio.ensure_future(_next(events))
-            done, _ = await asyncio.wait({upcoming}, timeout=seconds)
-            if not done:
-                yield None
-                continue
-            try:
-                event = upcoming.result()
-            except StopAsyncIteration:
-                return
-            upcoming = None
-            yield event
-    finally:
-        if upcoming:
-            upcoming.cancel()
-            await asyncio.gather(upcoming, return_exceptions=True)
-
-
-def _next(events: AsyncIterator[Item]) -> Awaitable[Item]:
-    return events.__anext__()
 
 
 def _widened(options: Retrieval) -> Retrieval:

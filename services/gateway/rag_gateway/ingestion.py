@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from rag.types.v1.document_pb2 import Document
 from rag_common import errors
-from rag_gateway.core import Journey
+from rag_gateway.journey import Journey
 
 # Raise it when reading or cutting changes what comes out, so that documents are taken in anew.
 _PREPARATION = "1"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from rag.gateway.v1 import answer_service_pb2 as pb
 from rag.gateway.v1.options_pb2 import Provenance, StageTiming
 from rag_common.context import Call
-from rag_gateway.core import Answered, Found, Journey
+from rag_gateway.core import Answered, Found
+from rag_gateway.journey import Journey
 
 
 def timings(seconds: Mapping[str, float]) -> list[StageTiming]:

@@ -14,8 +14,8 @@ from rag.gateway.v1 import options_pb2 as pb
 from rag.types.v1.passage_pb2 import Passage
 from rag_common import errors
 from rag_common.errors import FieldViolation
-from rag_gateway.core import Generation, Retrieval, Support
 from rag_gateway.ingestion import Spec
+from rag_gateway.question import Generation, Retrieval, Support
 
 QUERY_CHARACTERS = 4_000
 CHECKED_CHARACTERS = 20_000

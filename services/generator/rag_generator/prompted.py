@@ -28,6 +28,8 @@ from rag_generator.prompt import Prompt, Template
 # A model reads between the lines, so it is asked already where quoting would give up.
 _LEAST_EVIDENCE = 0.1
 _LEAST_SUPPORT = 0.5
+# A prompt's own words and one short passage.
+_LEAST_ROOM = 256
 # What is kept of the time for checking and sending.
 _RESERVE = 0.25
 
@@ -100,7 +102,7 @@ class Prompted:
             yield Words(text)
             yield Answer(text, skipped=reason, confidence=confidence, model=self.info.name)
             return
-        room = self.info.context_tokens - task.max_output_tokens
+        room = self._room(task)
         prompt = self._template.fill(task.question, task.passages, tongue, room)
         draft = _Draft()
         async with aclosing(self._written(task, prompt, draft)) as words:
@@ -110,6 +112,17 @@ class Prompted:
         for citation in answer.citations:
             yield citation
         yield answer
+
+    def _room(self, task: Task) -> int:
+        """Tokens for the prompt."""
+        room = self.info.context_tokens - task.max_output_tokens
+        if room < _LEAST_ROOM:
+            raise errors.InvalidArgument.of(
+                "options.max_output_tokens",
+                f"leaves no room for passages: {self.info.name} takes {self.info.context_tokens} "
+                "tokens, prompt and answer together",
+            )
+        return room
 
     async def _judged(self, task: Task) -> tuple[float | None, Skipped | None]:
         if not task.passages:

@@ -1,6 +1,7 @@
 """Calling another service: one channel, the caller's ids and what is left of its time, typed errors."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Any
@@ -71,7 +72,7 @@ class Peer:
         budget = self._timeout if timeout is None else timeout
         parent = call.trace if call else None
         if call:
-            budget = min(budget, call.remaining - _MARGIN)
+            budget = min(budget, _exact(call.remaining - _MARGIN))
         if budget <= 0:
             raise errors.DeadlineExceeded(
                 f"no time is left for {self.name}", metadata={"stage": self.name}
@@ -105,6 +106,14 @@ class _Feed:
             if self._error:
                 raise self._error from None
             raise
+
+
+def _exact(seconds: float) -> float:
+    """At most so long, and such that gRPC sends it as it is: it rounds up to three digits, or 1 ms."""
+    if seconds <= 0:
+        return 0.0
+    step = max(0.001, 10.0 ** (math.floor(math.log10(seconds)) - 2))
+    return math.floor(seconds / step) * step
 
 
 def _metadata(at: Trace) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,8 @@ from rag.generator.v1.generator_service_pb2_grpc import GeneratorServiceStub
 from rag.types.v1.grounding_pb2 import Citation, Grounding
 from rag.types.v1.passage_pb2 import Passage, ScoredPassage
 from rag_common.rpc.client import Peer
-from rag_gateway.core import Generation, Support, Words, Written
+from rag_gateway.core import Words, Written
+from rag_gateway.question import Generation, Support
 
 _MODES = {
     "refuse": pb.GROUNDING_MODE_REFUSE,

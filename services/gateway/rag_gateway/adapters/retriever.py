@@ -9,8 +9,9 @@ from rag.types.v1.passage_pb2 import Passage
 from rag_common import errors
 from rag_common.errors import FieldViolation
 from rag_common.rpc.client import Peer
-from rag_gateway.core import Hits, Retrieval, Vectors
+from rag_gateway.core import Hits, Vectors
 from rag_gateway.ingestion import Outline
+from rag_gateway.question import Retrieval
 
 _FUSION = {
     "posterior": pb.FUSION_POSTERIOR,

@@ -103,8 +103,7 @@ class LlamaModel:
         """The engine quietly cuts a context that is longer than the model was trained for."""
         transport = httpx2.AsyncHTTPTransport(uds=str(socket))
         headers = {"authorization": f"Bearer {key}"}
-        client = httpx2.AsyncClient(transport=transport, headers=headers, trust_env=False)
-        async with client:
+        async with httpx2.AsyncClient(transport=transport, headers=headers) as client:
             facts = (await client.get("http://llama/props")).json()
         most = facts["default_generation_settings"]["n_ctx"]
         if most < self._info.context_tokens:

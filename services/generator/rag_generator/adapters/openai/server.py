@@ -143,9 +143,8 @@ class OpenAIModel:
 
 
 def _through(socket: Path) -> httpx2.AsyncClient:
-    # Without trust_env=False a proxy in the environment would be asked for the host in the URL.
     transport = httpx2.AsyncHTTPTransport(uds=str(socket))
-    return openai.DefaultAsyncHttpxClient(transport=transport, trust_env=False)
+    return openai.DefaultAsyncHttpxClient(transport=transport)
 
 
 def _text(chunk: ChatCompletionChunk) -> str:

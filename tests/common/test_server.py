@@ -1,0 +1,215 @@
+"""The life of a service: how it refuses to start, and how it stops."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from rag_common.errors import Unavailable
+from rag_common.rpc.server import Service, serving
+from rag_common.telemetry import Telemetry
+from tests.rpc import NAME, Echo, Held, Served, Settings, call, logged, served
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def start(**variables: str) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.common.slow"),
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+
+
+@asynccontextmanager
+async def slow(**variables: str) -> AsyncIterator[tuple[Process, int]]:
+    """The process, and where it listens; ended in any case."""
+    process = await start(**variables)
+    try:
+        yield process, await port_of(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def port_of(process: Process) -> int:
+    assert process.stdout
+    async for line in process.stdout:
+        said = json.loads(line)
+        if said["event"] == "listening":
+            return int(said["port"])
+    raise AssertionError("it does not listen")
+
+
+async def refusal(**variables: str) -> tuple[int | None, list[str]]:
+    """The exit code, and what is said."""
+    process = await start(**variables)
+    _, said = await process.communicate()
+    # The C core says why a port cannot be had in its own words, before us.
+    ours = [line for line in said.decode().splitlines() if "add_port.cc" not in line]
+    return process.returncode, [line for line in ours if "absl::" not in line]
+
+
+def taken() -> socket.socket:
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
+    return listening
+
+
+# Stopping
+
+
+async def test_a_call_in_flight_is_answered_and_new_ones_are_until_it_is_known() -> None:
+    async with slow(ECHO_DRAIN_DELAY="1") as (process, port):
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            held = asyncio.create_task(call(channel, "One", "hold"))
+            await call(channel, "One", "held?")
+            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+            async for reply in watch:
+                if reply.status == SERVING:
+                    process.send_signal(signal.SIGTERM)
+                if reply.status == NOT_SERVING and process.returncode is None:
+                    break
+            watch.cancel()
+            assert await call(channel, "One", "still here") == "still here"
+            await refused(channel)
+            assert process.stdin
+            process.stdin.write(b"\n")
+            assert await held == "hold"
+            assert await process.wait() == 0
+
+
+async def refused(channel: grpc.aio.Channel) -> None:
+    """Call until the service takes no more."""
+    while True:
+        try:
+            await call(channel, "One", "hello")
+        except grpc.aio.AioRpcError as error:
+            assert error.code() is grpc.StatusCode.UNAVAILABLE
+            return
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_stops_an_idle_service(number: int) -> None:
+    async with slow() as (process, _):
+        process.send_signal(number)
+        _, said = await process.communicate()
+    assert process.returncode == 0
+    assert not said
+
+
+async def test_what_is_still_running_after_the_grace_is_cancelled() -> None:
+    held = Held()
+    async with served(held, settings=Settings(grace=0.05)) as service:
+        calling = asyncio.create_task(service.failure())
+        await held.begun.wait()
+    await held.cancelled.wait()
+    assert type(await calling) is Unavailable
+
+
+async def test_a_service_that_is_watched_stops_no_later() -> None:
+    async with served(settings=Settings(grace=3600)) as service:
+        stub = health_pb2_grpc.HealthStub(service.channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
+        await watch.read()
+        stopping = asyncio.Event()
+        stopping.set()
+
+
+# Starting
+
+
+async def test_a_taken_port_is_said_in_one_sentence() -> None:
+    with taken() as other:
+        port = other.getsockname()[1]
+        code, said = await refusal(ECHO_PORT=str(port))
+    assert (code, said) == (2, [f"port {port} of 127.0.0.1 is taken or not ours to open"])
+
+
+async def test_a_taken_health_port_too() -> None:
+    with taken() as other:
+        port = other.getsockname()[1]
+        code, said = await refusal(ECHO_HEALTH_PORT=str(port))
+    assert (code, said) == (2, [f"port {port} of 127.0.0.1 is taken or not ours to open"])
+
+
+async def test_an_unfit_setting_is_named_in_one_sentence() -> None:
+    code, said = await refusal(ECHO_GRACE="soon")
+    assert code == 2
+    [sentence] = said
+    assert sentence.startswith("ECHO_GRACE is unfit: ")
+
+
+async def test_an_unknown_variable_is_refused_by_name() -> None:
+    code, said = await refusal(ECHO_GRAZE="3")
+    assert (code, said) == (2, ["ECHO_GRAZE is not a setting; see docs/settings.md"])
+
+
+async def test_two_services_do_not_share_a_port() -> None:
+    async with served() as service:
+        with pytest.raises(OSError, match=str(service.ports.grpc)):
+            async with served(settings=Settings(port=service.ports.grpc)):
+                pass
+
+
+async def test_an_address_of_the_sixth_version_is_listened_on() -> None:
+    if not can_listen("::1"):
+        pytest.skip("this machine has no IPv6")
+    async with (
+        serving([Service(NAME, Echo().add, None)], Settings(host="::1"), Telemetry()) as ports,
+        grpc.aio.insecure_channel(f"[::1]:{ports.grpc}") as channel,
+    ):
+        assert await call(channel, "One", "hello") == "hello"
+
+
+def can_listen(host: str) -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as found:
+            found.bind((host, 0))
+    except OSError:
+        return False
+    return True
+
+
+# Reflection
+
+
+async def reflected(service: Served) -> set[str]:
+    stub = reflection_pb2_grpc.ServerReflectionStub(service.channel)
+    ask = reflection_pb2.ServerReflectionRequest(list_services="")
+    replies = [reply async for reply in stub.ServerReflectionInfo(iter([ask]))]
+    return {found.name for found in replies[0].list_services_response.service}
+
+
+async def test_reflection_names_the_services() -> None:
+    async with served() as service:
+        assert await reflected(service) == {
+            NAME,
+            "grpc.health.v1.Health",
+            "grpc.reflection.v1alpha.ServerReflection",
+        }
+
+
+async def test_without_reflection_nothing_is_named() -> None:
+    async with served(settings=Settings(reflection=False)) as service:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await reflected(service)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED

@@ -1,0 +1,216 @@
+"""The order of things: what is asked of whom, in which order, and what is said of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from rag.types.v1.grounding_pb2 import Citation
+from rag.types.v1.passage_pb2 import Passage
+from rag_common import errors
+from rag_gateway.core import (
+    Answered,
+    Answering,
+    Found,
+    Generation,
+    Question,
+    Retrieval,
+    Support,
+    Words,
+    with_silence,
+)
+from tests.gateway.fakes import FakeEmbedding, FakeSearching, FakeWriting, scored, written
+
+PASSAGES = [scored("a", 0.7), scored("b", 0.2), scored("c", 0.1)]
+
+
+def question(sources: Retrieval | Sequence[Passage] | None = None) -> Question:
+    return Question("what?", sources or Retrieval(), Generation(), Support())
+
+
+def answering(
+    embedding: FakeEmbedding | None = None,
+    searching: FakeSearching | None = None,
+    writing: FakeWriting | None = None,
+) -> Answering:
+    return Answering(
+        embedding or FakeEmbedding(),
+        searching or FakeSearching(PASSAGES),
+        writing or FakeWriting(),
+    )
+
+
+async def test_a_search_embeds_and_then_asks_the_index_of_the_tenant() -> None:
+    embedding, searching = FakeEmbedding(), FakeSearching(PASSAGES)
+    found = await answering(embedding, searching).search("kim", "what?", Retrieval(top_k=3))
+    assert embedding.asked == [("what?", True, True)]
+    assert [tenant for tenant, _ in searching.asked] == ["kim"]
+    assert found.passages == PASSAGES
+    assert found.journey.fingerprint == "finger"
+    assert found.journey.index_version == "epoch-7"
+    assert list(found.journey.query_terms) == ["word"]
+
+
+@pytest.mark.parametrize(("dense", "sparse"), [(True, False), (False, True)])
+async def test_only_the_vectors_that_are_searched_are_made(dense: bool, sparse: bool) -> None:
+    embedding = FakeEmbedding()
+    await answering(embedding).search("kim", "what?", Retrieval(dense=dense, sparse=sparse))
+    assert embedding.asked == [("what?", dense, sparse)]
+
+
+async def test_every_stage_is_timed() -> None:
+    answered = await answering().answer("kim", question())
+    assert list(answered.found.journey.seconds) == [
+        "embed",
+        "embed.queue",
+        "search",
+        "generate",
+        "first_token",
+        "total",
+    ]
+    assert answered.found.journey.seconds["first_token"] == 0.25
+
+
+async def test_own_passages_are_neither_embedded_nor_searched() -> None:
+    embedding, searching, writing = FakeEmbedding(), FakeSearching(), FakeWriting()
+    own = [Passage(passage_id="mine", text="x")]
+    asked = question(own)
+    answered = await answering(embedding, searching, writing).answer("kim", asked)
+    assert (embedding.asked, searching.asked) == ([], [])
+    assert [item.passage.passage_id for item in answered.found.passages] == ["mine"]
+    assert list(answered.found.journey.seconds) == ["generate", "first_token", "total"]
+
+
+async def test_reranking_reads_more_passages_and_orders_by_the_new_score() -> None:
+    embedding, searching = FakeEmbedding(scores=[0.1, 0.9, 0.5]), FakeSearching(PASSAGES)
+    how = Retrieval(top_k=2, candidates=30, rerank=True)
+    found = await answering(embedding, searching).search("kim", "what?", how)
+    assert searching.asked[0][1].top_k == 30
+    assert [item.passage.passage_id for item in found.passages] == ["b", "c"]
+    assert found.passages[0].evidence.rerank_score == 0.9
+    assert "rerank" in found.journey.seconds
+
+
+@pytest.mark.parametrize(("top_k", "candidates", "read"), [(10, 1000, 50), (80, 100, 80), (3, 3, 3)])
+async def test_reranking_reads_a_bounded_number_of_passages(
+    top_k: int, candidates: int, read: int
+) -> None:
+    searching = FakeSearching()
+    how = Retrieval(top_k=top_k, candidates=candidates, rerank=True)
+    await answering(searching=searching).search("kim", "what?", how)
+    assert searching.asked[0][1].top_k == read
+
+
+async def test_nothing_is_reranked_where_nothing_was_found() -> None:
+    embedding = FakeEmbedding()
+    await answering(embedding, FakeSearching()).search("kim", "what?", Retrieval(rerank=True))
+    assert embedding.reranked == []
+
+
+async def test_equal_scores_keep_their_order() -> None:
+    embedding = FakeEmbedding(scores=[0.5, 0.5, 0.5])
+    found = await answering(embedding).search("kim", "what?", Retrieval(rerank=True))
+    assert [item.passage.passage_id for item in found.passages] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("how", "weighed"),
+    [
+        (Retrieval(), True),
+        (Retrieval(fusion="rrf"), False),
+        (Retrieval(fusion="dbsf"), False),
+        (Retrieval(rerank=True), False),
+    ],
+)
+async def test_only_a_share_of_belief_is_told_to_the_generator(
+    how: Retrieval, weighed: bool
+) -> None:
+    """A generator weighs scores as belief, which the other fusions' scores are not."""
+    writing = FakeWriting()
+    embedding = FakeEmbedding(scores=[3.0, 2.0, 1.0])
+    answered = await answering(embedding, writing=writing).answer("kim", question(how))
+    assert [item.evidence.HasField("score") for item in writing.given[0]] == [weighed] * 3
+    assert all(item.evidence.HasField("score") for item in answered.found.passages)
+
+
+async def test_a_stream_finds_then_writes_then_ends() -> None:
+    cited = Citation(number=1, passage_id="a")
+    writing = FakeWriting([Words("do"), cited, Words("ne"), written()])
+    events = [event async for event in answering(writing=writing).stream("kim", question())]
+    assert [type(event) for event in events] == [Found, Words, Citation, Words, Answered]
+    assert events[-1].written.text == "done"  # type: ignore[union-attr]
+
+
+async def test_a_stream_says_why_it_was_cut_short() -> None:
+    writing = FakeWriting([Words("do"), written("do", cut_short="BUDGET_EXHAUSTED")])
+    events = [event async for event in answering(writing=writing).stream("kim", question())]
+    assert events[-1].written.cut_short == "BUDGET_EXHAUSTED"  # type: ignore[union-attr]
+
+
+async def test_a_single_answer_that_ran_out_of_time_is_an_error() -> None:
+    writing = FakeWriting([written("do", cut_short="BUDGET_EXHAUSTED")])
+    with pytest.raises(errors.DeadlineExceeded) as raised:
+        await answering(writing=writing).answer("kim", question())
+    assert raised.value.metadata["stage"] == "generate"
+
+
+async def test_a_deadline_names_the_stage_that_it_fell_in() -> None:
+    late = errors.DeadlineExceeded("late", metadata={"stage": "embedder"})
+    with pytest.raises(errors.DeadlineExceeded) as raised:
+        await answering(FakeEmbedding(error=late)).search("kim", "what?", Retrieval())
+    assert raised.value.metadata["stage"] == "embed"
+    with pytest.raises(errors.DeadlineExceeded) as raised:
+        await answering(writing=FakeWriting(error=late)).answer("kim", question())
+    assert raised.value.metadata["stage"] == "generate"
+
+
+async def test_other_errors_go_through_as_they_are() -> None:
+    broken = errors.Unavailable("away", retry_after=1)
+    with pytest.raises(errors.Unavailable) as raised:
+        await answering(FakeEmbedding(error=broken)).search("kim", "what?", Retrieval())
+    assert raised.value is broken
+
+
+async def gated(gate: asyncio.Event) -> AsyncIterator[str]:
+    yield "first"
+    await gate.wait()
+    yield "second"
+
+
+async def test_silence_is_told_until_something_comes() -> None:
+    """The source is let go only after two silences were told, so that no time is guessed."""
+    gate = asyncio.Event()
+    heard: list[str | None] = []
+    async for event in with_silence(gated(gate), 0.001):
+        heard.append(event)
+        if heard.count(None) == 2:
+            gate.set()
+    told = [event for event in heard if event]
+    assert told == ["first", "second"]
+    assert heard[:3] == ["first", None, None]
+
+
+async def test_without_silence_nothing_is_added() -> None:
+    gate = asyncio.Event()
+    gate.set()
+    assert [event async for event in with_silence(gated(gate), 60)] == ["first", "second"]
+
+
+async def test_leaving_a_silent_stream_ends_what_it_waits_for() -> None:
+    writing = FakeWriting(go=asyncio.Event())
+    timed = with_silence(answering(writing=writing).stream("kim", question()), 0.001)
+    async for event in timed:
+        if event is None:
+            break
+    await timed.aclose()
+    assert writing.closed
+
+
+async def test_an_error_in_a_silent_stream_comes_out() -> None:
+    writing = FakeWriting([Words("do")], error=errors.Unavailable("away"))
+    timed = with_silence(answering(writing=writing).stream("kim", question()), 60)
+    heard = []
+    with pytest.raises(errors.Unavailable):
+        async for event in timed:
+            heard.append(event)
+    assert heard[-1] == Words("do")
