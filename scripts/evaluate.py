@@ -7,6 +7,15 @@ from pathlib import Path
 from rag_local.platform import platform, rag
 from rag_local.processes import StartFailed
 
+_HEAD = """# Quality
+
+Through the running gateway, with the defaults, by `make eval DATA=…`. Every passage of a set is a document of one
+chunk or a few; what is judged is the document. The sets' own passages are compared with nothing else: each set is a
+collection of its own in one index. Arrows are questions of one set asked of the other's passages. Answers are those of
+the extractive backend: “answer in two quotes” is the share of questions whose known answer stands in the first two
+quoted sentences; “without evidence” asks again with the right passages shut out by a filter.
+"""
+
 
 def main() -> int:
     if len(sys.argv) < 2 or not Path(sys.argv[1]).is_dir():
@@ -20,6 +29,8 @@ def main() -> int:
         with platform(home):
             sets = ["--fusion", "rrf", "--fusion", "dbsf", "--answers", "500"]
             rag("eval", sys.argv[1], *sets, "--markdown", output, home=home)
+        found = Path(output).read_text("utf-8")
+        Path(output).write_text(f"{_HEAD}\n{found}", "utf-8")
     except StartFailed as error:
         sys.stderr.write(f"make eval: {error}\n")
         return 1

@@ -9,8 +9,9 @@ from rag.types.v1.document_pb2 import Document
 from rag.types.v1.grounding_pb2 import Citation, Grounding, SkippedReason, Usage
 from rag.types.v1.passage_pb2 import Evidence, Passage, ScoredPassage
 from rag.types.v1.vector_pb2 import DenseVector, SparseVector
-from rag_gateway.core import Generation, Hits, Retrieval, Support, Vectors, Words, Written
+from rag_gateway.core import Hits, Vectors, Words, Written
 from rag_gateway.ingestion import Outline
+from rag_gateway.question import Generation, Retrieval, Support
 
 
 def scored(name: str, score: float = 0.5) -> ScoredPassage:

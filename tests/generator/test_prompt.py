@@ -74,7 +74,7 @@ def test_a_question_cannot_fill_the_template(slot: str) -> None:
 
 def test_passages_are_cut_to_the_room_best_first() -> None:
     texts = ["가" * 700, "나" * 700, "다" * 700]
-    prompt = filled("연차는?", *texts, room=1700)
+    prompt = filled("연차는?", *texts, room=2600)
     assert [passage.id for passage in prompt.passages] == ["0", "1"]
     assert "다다" not in prompt.user
 

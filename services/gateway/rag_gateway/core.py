@@ -7,6 +7,7 @@ from typing import Protocol
 from rag.types.v1.grounding_pb2 import Citation, Grounding, SkippedReason, Usage
 from rag.types.v1.passage_pb2 import Passage, ScoredPassage
 from rag.types.v1.vector_pb2 import DenseVector, SparseVector
+from rag_common import errors
 from rag_gateway.journey import Journey
 from rag_gateway.question import Generation, Question, Retrieval, Support
 

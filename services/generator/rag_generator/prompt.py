@@ -15,6 +15,8 @@ CURRENT = "answer-v1"
 # them room. A model that knows no Korean may take a token a byte: give it fewer passages.
 _BYTES_A_TOKEN = 2.2
 
+_SLOT = re.compile(r"\{(?:fence|passages|question)\}")
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:

@@ -1,0 +1,63 @@
+"""Silence in a stream: told while it lasts, and left without a trace."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from rag_common import errors
+from rag_gateway.core import Answering, Words
+from rag_gateway.question import Generation, Question, Retrieval, Support
+from rag_gateway.silence import with_silence
+from tests.gateway.fakes import FakeEmbedding, FakeSearching, FakeWriting
+
+QUESTION = Question("what?", Retrieval(), Generation(), Support())
+
+
+def answering(writing: FakeWriting) -> Answering:
+    return Answering(FakeEmbedding(), FakeSearching(), writing)
+
+
+async def gated(gate: asyncio.Event) -> AsyncIterator[str]:
+    yield "first"
+    await gate.wait()
+    yield "second"
+
+
+async def test_silence_is_told_until_something_comes() -> None:
+    """The source is let go only after two silences were told, so that no time is guessed."""
+    gate = asyncio.Event()
+    heard: list[str | None] = []
+    async for event in with_silence(gated(gate), 0.001):
+        heard.append(event)
+        if heard.count(None) == 2:
+            gate.set()
+    told = [event for event in heard if event]
+    assert told == ["first", "second"]
+    assert heard[:3] == ["first", None, None]
+
+
+async def test_without_silence_nothing_is_added() -> None:
+    gate = asyncio.Event()
+    gate.set()
+    assert [event async for event in with_silence(gated(gate), 60)] == ["first", "second"]
+
+
+async def test_leaving_a_silent_stream_ends_what_it_waits_for() -> None:
+    writing = FakeWriting(go=asyncio.Event())
+    timed = with_silence(answering(writing).stream("kim", QUESTION), 0.001)
+    async for event in timed:
+        if event is None:
+            break
+    await timed.aclose()
+    assert writing.closed
+
+
+async def test_an_error_in_a_silent_stream_comes_out() -> None:
+    writing = FakeWriting([Words("do")], error=errors.Unavailable("away"))
+    timed = with_silence(answering(writing).stream("kim", QUESTION), 60)
+    heard = []
+    with pytest.raises(errors.Unavailable):
+        async for event in timed:
+            heard.append(event)
+    assert heard[-1] == Words("do")
