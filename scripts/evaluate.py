@@ -9,11 +9,12 @@ from rag_local.processes import StartFailed
 
 _HEAD = """# Quality
 
-Through the running gateway, with the defaults, by `make eval DATA=…`. Every passage of a set is a document of one
-chunk or a few; what is judged is the document. The sets' own passages are compared with nothing else: each set is a
-collection of its own in one index. Arrows are questions of one set asked of the other's passages. Answers are those of
-the extractive backend: “answer in two quotes” is the share of questions whose known answer stands in the first two
-quoted sentences; “without evidence” asks again with the right passages shut out by a filter.
+Through the running gateway, with the defaults, by `make eval DATA=…`. Every passage of a set is a
+document of one chunk or a few; what is judged is the document. The sets' own passages are compared
+with nothing else: each set is a collection of its own in one index. Arrows are questions of one set
+asked of the other's passages. Answers are those of the extractive backend: “answer in two quotes”
+is the share of questions whose known answer stands in the first two quoted sentences; “without
+evidence” asks again with the right passages shut out by a filter.
 """
 
 

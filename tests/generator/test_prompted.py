@@ -72,7 +72,7 @@ async def test_a_number_of_no_passage_is_never_shown() -> None:
 
 async def test_a_number_of_a_passage_cut_from_the_prompt_is_not_shown() -> None:
     model = ScriptedModel("연차 휴가는 한 해에 15일을 준다 [1][2].", context=600)
-    whole = await answered(model, Task(QUESTION, (LEAVE, SICK), max_output_tokens=590))
+    whole = await answered(model, Task(QUESTION, (LEAVE, SICK), max_output_tokens=300))
     assert whole.text == "연차 휴가는 한 해에 15일을 준다 [1]."
     assert SICK.text not in model.asked[0][1]
 
@@ -162,3 +162,11 @@ async def test_cancelling_stops_the_model() -> None:
     await asyncio.wait([task])
     assert task.cancelled()
     assert model.stopped
+
+
+async def test_an_answer_as_long_as_the_context_is_refused_for_it_leaves_no_room() -> None:
+    model = ScriptedModel(*GOOD, context=600)
+    with pytest.raises(errors.InvalidArgument) as refused:
+        await answered(model, Task(QUESTION, (LEAVE,), max_output_tokens=590))
+    assert refused.value.violations[0].field == "options.max_output_tokens"
+    assert model.asked == []
