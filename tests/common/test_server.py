@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -82,19 +82,30 @@ async def test_a_call_in_flight_is_answered_and_new_ones_are_until_it_is_known()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             held = asyncio.create_task(call(channel, "One", "hold"))
             await call(channel, "One", "held?")
-            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-            async for reply in watch:
-                if reply.status == SERVING:
-                    process.send_signal(signal.SIGTERM)
-                if reply.status == NOT_SERVING and process.returncode is None:
-                    break
-            watch.cancel()
+            async with statuses(channel) as said:
+                await until(said, SERVING)
+                process.send_signal(signal.SIGTERM)
+                await until(said, NOT_SERVING)
             assert await call(channel, "One", "still here") == "still here"
             await refused(channel)
             assert process.stdin
             process.stdin.write(b"\n")
             assert await held == "hold"
             assert await process.wait() == 0
+
+
+@asynccontextmanager
+async def statuses(channel: grpc.aio.Channel) -> AsyncIterator[AsyncIterator[int]]:
+    """What health says, as it changes."""
+    watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+    yield (reply.status async for reply in watch)
+    watch.cancel()
+
+
+async def until(said: AsyncIterator[int], wanted: int) -> None:
+    async for status in said:
+        if status == wanted:
+            return
 
 
 async def refused(channel: grpc.aio.Channel) -> None:
@@ -123,15 +134,6 @@ async def test_what_is_still_running_after_the_grace_is_cancelled() -> None:
         await held.begun.wait()
     await held.cancelled.wait()
     assert type(await calling) is Unavailable
-
-
-async def test_a_service_that_is_watched_stops_no_later() -> None:
-    async with served(settings=Settings(grace=3600)) as service:
-        stub = health_pb2_grpc.HealthStub(service.channel)
-        watch = stub.Watch(health_pb2.HealthCheckRequest())
-        await watch.read()
-        stopping = asyncio.Event()
-        stopping.set()
 
 
 # Starting

@@ -148,12 +148,11 @@ async def test_alg_none_opens_nothing(authenticator: TokenAuthenticator, issuer:
             await let_in(authenticator, f"{head.decode()}.{body.decode()}.")
 
 
-@pytest.mark.parametrize("algorithm", ["HS256", "HS512"])
 async def test_a_public_key_is_not_a_secret(
-    authenticator: TokenAuthenticator, issuer: Issuer, algorithm: str
+    authenticator: TokenAuthenticator, issuer: Issuer
 ) -> None:
     claims = jwt.decode(issuer.token(), options={"verify_signature": False})
-    forged = jwt.encode(claims, issuer.public_bytes, algorithm, {"kid": issuer.kid})
+    forged = jwt.encode(claims, issuer.public_bytes, "HS256", {"kid": issuer.kid})
     with pytest.raises(errors.Unauthenticated):
         await let_in(authenticator, forged)
 
