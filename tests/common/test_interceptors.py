@@ -114,7 +114,7 @@ async def test_a_stream_ends_with_its_error_after_what_it_gave() -> None:
     async with served(act) as service:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             async for reply in method(service.channel, "Converse")(each("good", "bad")):
-                got.append(reply)  # noqa: PERF401
+                got.append(reply)
     assert got == ["good"]
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 

@@ -19,7 +19,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from rag_common.errors import Unavailable
 from rag_common.rpc.server import Service, serving
 from rag_common.telemetry import Telemetry
-from tests.rpc import NAME, Echo, Held, Served, Settings, call, logged, served
+from tests.rpc import NAME, Echo, Held, Served, Settings, call, served
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -41,17 +41,21 @@ async def start(**variables: str) -> Process:
 async def slow(**variables: str) -> AsyncIterator[tuple[Process, int]]:
     """The process, and where it listens; ended in any case."""
     process = await start(**variables)
+    assert process.stdout
     try:
-        yield process, await port_of(process)
+        port = await port_of(process.stdout)
+        # A service whose lines nobody takes stops at the next.
+        rest = asyncio.create_task(process.stdout.read())
+        yield process, port
     finally:
         if process.returncode is None:
             process.kill()
         await process.wait()
+    await rest
 
 
-async def port_of(process: Process) -> int:
-    assert process.stdout
-    async for line in process.stdout:
+async def port_of(lines: asyncio.StreamReader) -> int:
+    async for line in lines:
         said = json.loads(line)
         if said["event"] == "listening":
             return int(said["port"])
@@ -78,20 +82,19 @@ def taken() -> socket.socket:
 
 
 async def test_a_call_in_flight_is_answered_and_new_ones_are_until_it_is_known() -> None:
-    async with slow(ECHO_DRAIN_DELAY="1") as (process, port):
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            held = asyncio.create_task(call(channel, "One", "hold"))
-            await call(channel, "One", "held?")
-            async with statuses(channel) as said:
-                await until(said, SERVING)
-                process.send_signal(signal.SIGTERM)
-                await until(said, NOT_SERVING)
-            assert await call(channel, "One", "still here") == "still here"
-            await refused(channel)
-            assert process.stdin
-            process.stdin.write(b"\n")
-            assert await held == "hold"
-            assert await process.wait() == 0
+    async with slow(ECHO_DRAIN_DELAY="1") as (process, port), to(port) as channel:
+        held = asyncio.create_task(call(channel, "One", "hold"))
+        await call(channel, "One", "held?")
+        async with statuses(channel) as said:
+            await until(said, SERVING)
+            process.send_signal(signal.SIGTERM)
+            await until(said, NOT_SERVING)
+        assert await call(channel, "One", "still here") == "still here"
+        assert await refusing(channel) is grpc.StatusCode.UNAVAILABLE
+        assert process.stdin
+        process.stdin.write(b"\n")
+        assert await held == "hold"
+        assert await process.wait() == 0
 
 
 @asynccontextmanager
@@ -108,23 +111,26 @@ async def until(said: AsyncIterator[int], wanted: int) -> None:
             return
 
 
-async def refused(channel: grpc.aio.Channel) -> None:
-    """Call until the service takes no more."""
+def to(port: int) -> grpc.aio.Channel:
+    return grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+
+
+async def refusing(channel: grpc.aio.Channel) -> grpc.StatusCode:
+    """Call until the service takes no more, and give the code."""
     while True:
         try:
             await call(channel, "One", "hello")
         except grpc.aio.AioRpcError as error:
-            assert error.code() is grpc.StatusCode.UNAVAILABLE
-            return
+            return error.code()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_stops_an_idle_service(number: int) -> None:
     async with slow() as (process, _):
         process.send_signal(number)
-        _, said = await process.communicate()
-    assert process.returncode == 0
-    assert not said
+        assert await process.wait() == 0
+        assert process.stderr
+        assert not await process.stderr.read()
 
 
 async def test_what_is_still_running_after_the_grace_is_cancelled() -> None:

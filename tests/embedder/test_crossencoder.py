@@ -9,7 +9,18 @@ from transformers import BertConfig, BertForSequenceClassification, BertTokenize
 
 from rag_embedder.adapters.crossencoder import CrossEncoderReranker
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "leave", "office", "days", "fifteen", "seoul"]
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "leave",
+    "office",
+    "days",
+    "fifteen",
+    "seoul",
+]
 TEXTS = ["fifteen days", "seoul office", "leave days leave"]
 
 

@@ -124,6 +124,8 @@ def _task(request: pb.GenerateRequest | pb.StreamGenerateRequest) -> Task:
         raise errors.InvalidArgument.of("passages", f"has over {_MOST_PASSAGES} entries")
     if policy.mode not in _MODES:
         raise errors.InvalidArgument.of("grounding.mode", "is not a known value")
+    _between("options.temperature", options.temperature, 0, 2)
+    _between("grounding.min_score", policy.min_score, 0, 1)
     call = CALL.get()
     return Task(
         question=request.question,
@@ -139,6 +141,11 @@ def _task(request: pb.GenerateRequest | pb.StreamGenerateRequest) -> Task:
         min_score=policy.min_score if policy.HasField("min_score") else None,
         seconds=call.remaining if call else 60.0,
     )
+
+
+def _between(field: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise errors.InvalidArgument.of(field, f"must be {least:g} to {most:g}")
 
 
 def _passage(message: passage_pb2.Passage, evidence: passage_pb2.Evidence) -> Passage:

@@ -1,16 +1,26 @@
 """Documents, chunks, passages and indexes as protobuf messages, and back."""
 
 from collections.abc import Mapping
+from itertools import pairwise
+from math import isfinite
 from typing import Any
 
-from google.protobuf.struct_pb2 import Struct
+import numpy as np
+from google.protobuf.struct_pb2 import Struct, Value
 
 from rag.retriever.v1 import retriever_service_pb2 as pb
 from rag.types.v1 import document_pb2, passage_pb2, vector_pb2
 from rag_common import errors
 from rag_retriever.chunking import Chunk
 from rag_retriever.core import Found, Hit
-from rag_retriever.passages import Document, DocumentKey, MetadataValue, Passage, SparseVector
+from rag_retriever.passages import (
+    Document,
+    DocumentKey,
+    MetadataValue,
+    Passage,
+    SparseVector,
+    VectorChunk,
+)
 from rag_retriever.ports import IndexInfo, IndexState
 
 _STATES = {
@@ -118,11 +128,33 @@ def found(result: Found) -> pb.SearchResponse:
     return response
 
 
-def sparse(message: vector_pb2.SparseVector) -> SparseVector:
-    """A sparse query vector. Raises InvalidArgument where indices and values differ in number."""
+def dense(message: vector_pb2.DenseVector, field: str = "dense") -> bytes:
+    """A dense vector. Raises InvalidArgument where it is empty or holds what is no number."""
+    if not message.data or len(message.data) % 4:
+        raise errors.InvalidArgument.of(field, "is not a list of float32")
+    if not np.isfinite(np.frombuffer(message.data, "<f4")).all():
+        raise errors.InvalidArgument.of(field, "holds what is no number")
+    return message.data
+
+
+def sparse(message: vector_pb2.SparseVector, field: str = "sparse") -> SparseVector:
+    """A sparse vector. Raises InvalidArgument where its two halves are not what they must be."""
     if len(message.indices) != len(message.values):
-        raise errors.InvalidArgument.of("sparse", "has not one value for each index")
+        raise errors.InvalidArgument.of(field, "has not one value for each index")
+    if any(left >= right for left, right in pairwise(message.indices)):
+        raise errors.InvalidArgument.of(field, "has indices that do not ascend")
+    if not all(map(isfinite, message.values)):
+        raise errors.InvalidArgument.of(field, "holds what is no number")
     return SparseVector(tuple(message.indices), tuple(message.values))
+
+
+def vector_chunk(message: pb.VectorChunk) -> VectorChunk:
+    """A chunk to store, with its vectors. Raises InvalidArgument."""
+    return VectorChunk(
+        chunk(message.chunk),
+        dense(message.dense, "chunks.dense"),
+        sparse(message.sparse, "chunks.sparse"),
+    )
 
 
 def index(info: IndexInfo) -> pb.Index:
@@ -159,11 +191,20 @@ def _span(found: Chunk) -> passage_pb2.TextSpan:
 
 
 def _metadata(message: Struct) -> dict[str, MetadataValue]:
-    found: dict[str, Any] = {}
-    for name, value in message.fields.items():
-        kind = value.WhichOneof("kind")
-        found[name] = list(value.list_value) if kind == "list_value" else getattr(value, str(kind))
-    return found
+    return {name: _value(name, value) for name, value in message.fields.items()}
+
+
+def _value(name: str, value: Value) -> MetadataValue:
+    match value.WhichOneof("kind"):
+        case "string_value" | "number_value" | "bool_value" as kind:
+            found: MetadataValue = getattr(value, kind)
+            return found
+        case "list_value":
+            return list(value.list_value)
+        case _:
+            raise errors.InvalidArgument.of(
+                f"document.metadata.{name}", "must be a text, a number, a truth value or a list"
+            )
 
 
 def _struct(metadata: Mapping[str, MetadataValue]) -> Struct | None:

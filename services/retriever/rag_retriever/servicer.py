@@ -1,7 +1,8 @@
 """The retriever's protobuf messages to its core and back."""
 
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
+from math import isfinite
 
 from rag.retriever.v1 import retriever_service_pb2 as pb
 from rag.retriever.v1.retriever_service_pb2_grpc import RetrieverServiceServicer
@@ -11,7 +12,7 @@ from rag_retriever import filtering, messages
 from rag_retriever.core import Retriever, Search
 from rag_retriever.filters import Filter, Scope
 from rag_retriever.fusion import Method
-from rag_retriever.passages import Query, SparseVector, VectorChunk
+from rag_retriever.passages import Query, VectorChunk
 from rag_retriever.ports import IndexSpec
 from rag_retriever.splitting import Document as File
 
@@ -160,6 +161,8 @@ class RetrieverServicer(RetrieverServiceServicer):
             raise errors.InvalidArgument.of("header", "must come in the first message")
         content = bytearray()
         async for piece in pieces:
+            if piece.WhichOneof("part") != "content":
+                raise errors.InvalidArgument.of("content", "must be all that follows the header")
             content += piece.content
             if len(content) > self._document_bytes:
                 raise errors.MessageTooLarge(f"the file has over {self._document_bytes} bytes")
@@ -173,6 +176,8 @@ def _search(request: pb.SearchRequest) -> Search:
     _between("candidates", candidates, top_k, _MOST_CANDIDATES)
     if request.fusion not in _METHODS:
         raise errors.InvalidArgument.of("fusion", "is not a known value")
+    if not isfinite(request.min_score):
+        raise errors.InvalidArgument.of("min_score", "is not a number")
     return Search(
         index=request.index,
         scope=_scope(request, filtering.parse(request.filter)),
@@ -188,7 +193,7 @@ def _search(request: pb.SearchRequest) -> Search:
 
 
 def _query(request: pb.SearchRequest) -> Query:
-    dense = request.dense.data if request.HasField("dense") else None
+    dense = messages.dense(request.dense) if request.HasField("dense") else None
     sparse = messages.sparse(request.sparse) if request.HasField("sparse") else None
     if dense is None and sparse is None:
         raise errors.InvalidArgument.of("dense", "give a dense vector, a sparse one, or both")
@@ -221,10 +226,4 @@ async def _batches(
     async for piece in pieces:
         if piece.WhichOneof("part") != "chunks":
             raise errors.InvalidArgument.of("chunks", "must be all that follows the header")
-        yield list(_vector_chunks(piece.chunks))
-
-
-def _vector_chunks(batch: pb.VectorChunkBatch) -> Iterator[VectorChunk]:
-    for item in batch.chunks:
-        sparse = SparseVector(tuple(item.sparse.indices), tuple(item.sparse.values))
-        yield VectorChunk(messages.chunk(item.chunk), item.dense.data, sparse)
+        yield [messages.vector_chunk(item) for item in piece.chunks.chunks]
