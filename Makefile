@@ -45,8 +45,9 @@ protos: $(READY) ## generate libs/protos from protos
 protos-check: $(READY) ## whether libs/protos is current
 	@$(BIN)/python scripts/protos.py --check
 
-settings: $(READY) ## write docs/settings.md and the .env templates from the settings
+settings: $(READY) ## write docs/settings.md, docs/errors.md and the .env templates from the code
 	@$(BIN)/python scripts/settings.py
+	@$(BIN)/python scripts/errors.py
 
 eval: $(READY) ## quality on the sets in DATA, through a running gateway; writes docs/quality.md
 	@$(BIN)/python scripts/evaluate.py $(DATA)

@@ -1,6 +1,8 @@
 """Optional parts that some tests need: there in CI, and named on a laptop that lacks them."""
 
 import os
+import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +19,18 @@ def require(module: str, install: str) -> Path:
     if spec and spec.origin:
         return Path(spec.origin).parent
     sentence = f"{module} is missing: {install}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(sentence, pytrace=False)
+    pytest.skip(sentence, allow_module_level=True)
+
+
+def tool(name: str, install: str) -> str:
+    """The path of a program beside this interpreter or on the PATH; where it is missing, as `require`."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.is_file() else shutil.which(name)
+    if found:
+        return found
+    sentence = f"{name} is missing: {install}"
     if os.environ.get("CI") == "true":
         pytest.fail(sentence, pytrace=False)
     pytest.skip(sentence, allow_module_level=True)

@@ -1,7 +1,7 @@
 """What happens around every call, of all four kinds."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import grpc
 import pytest
@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 from rag_common import errors
 from rag_common.context import CALL, Call, Principal, Trace
 from rag_common.rpc.interceptors import Metadata
-from tests.rpc import KINDS, NAME, Held, Settings, each, logged, method, same, served
+from tests.rpc import KINDS, NAME, Act, Held, Settings, call, each, logged, method, same, served
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -175,12 +175,7 @@ async def test_every_kind_is_open_with_one_and_knows_who_calls(kind: str) -> Non
 async def test_an_unknown_method_is_closed_too(kind: str) -> None:
     async with served(authenticate=Door()) as service:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            reply = method(service.channel, kind, "test.v1.NoService")
-            done = reply(each("x") if kind in ("Gather", "Converse") else "x")
-            if isinstance(done, AsyncIterator) or kind in ("Many", "Converse"):
-                _ = [item async for item in done]
-            else:
-                await done
+            await call(service.channel, kind, "hello", service="test.v1.NoService")
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
@@ -381,15 +376,13 @@ async def test_an_error_carries_the_trace_id(kind: str) -> None:
     ],
 )
 async def test_every_call_leaves_one_line(
-    kind: str, act: type, code: str, reason: str | None
+    kind: str, act: Act, code: str, reason: str | None
 ) -> None:
     with logged(level="info") as lines:
         async with served(act) as service:
             headers = [("x-request-id", "r-2"), ("traceparent", f"00-{TRACE}-b7ad6b7169203331-01")]
-            try:
+            with suppress(grpc.aio.AioRpcError):
                 await service.call(kind, metadata=headers)
-            except grpc.aio.AioRpcError:
-                pass
             await lines.come("call")
     [line] = lines.of("call")
     assert (line["method"], line["code"], line.get("reason")) == (f"/{NAME}/{kind}", code, reason)

@@ -8,7 +8,7 @@ import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import grpc
@@ -16,7 +16,6 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from rag_common.errors import Unavailable
 from rag_common.rpc.server import Service, serving
 from rag_common.telemetry import Telemetry
 from tests.rpc import NAME, Echo, Held, Served, Settings, call, served
@@ -135,11 +134,15 @@ async def test_a_signal_stops_an_idle_service(number: int) -> None:
 
 async def test_what_is_still_running_after_the_grace_is_cancelled() -> None:
     held = Held()
-    async with served(held, settings=Settings(grace=0.05)) as service:
-        calling = asyncio.create_task(service.failure())
-        await held.begun.wait()
-    await held.cancelled.wait()
-    assert type(await calling) is Unavailable
+    async with AsyncExitStack() as outside:
+        async with served(held, settings=Settings(grace=0.05)) as service:
+            channel = await outside.enter_async_context(to(service.ports.grpc))
+            calling = asyncio.create_task(call(channel, "One", "hello"))
+            await held.begun.wait()
+        await held.cancelled.wait()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await calling
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 # Starting
