@@ -32,10 +32,14 @@ def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_name_that_no_id_can_be_keeps_its_kind_and_is_told_apart_by_a_hash() -> None:
-    first, second = (document_id(PurePosixPath(name)) for name in ("휴가 1.md", "휴가_1.md"))
+    first, second = (document_id(PurePosixPath(name)) for name in ("휴가#1.md", "휴가_1.md"))
     assert first != second
     assert first.endswith(":휴가_1.md")
     assert second == "휴가_1.md"
+
+
+def test_a_name_with_spaces_and_brackets_is_an_id_as_it_is() -> None:
+    assert document_id(PurePosixPath("인사/취업 규칙 (2026).md")) == "인사/취업 규칙 (2026).md"
 
 
 def test_an_id_does_not_depend_on_the_unicode_form_of_the_name() -> None:
@@ -43,5 +47,5 @@ def test_an_id_does_not_depend_on_the_unicode_form_of_the_name() -> None:
     assert document_id(composed) == document_id(decomposed)
 
 
-def test_an_id_is_128_characters_at_most() -> None:
-    assert len(document_id(PurePosixPath("a" * 300))) == 128
+def test_an_id_is_255_characters_at_most() -> None:
+    assert len(document_id(PurePosixPath("a" * 300))) == 255

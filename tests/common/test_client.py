@@ -188,12 +188,15 @@ async def test_an_error_in_making_a_message_of_a_stream_is_raised_as_it_is() -> 
         await answered.wait()
         raise wrong
 
+    async def converse(echo: Peer) -> None:
+        async for reply in echo.stream(method(echo.channel, "Converse"), requests()):
+            got.append(reply)
+            answered.set()
+
     answered = asyncio.Event()
     async with served() as behind, peer(behind.ports.grpc) as echo:
         with pytest.raises(ValueError, match="made here") as caught:
-            async for reply in echo.stream(method(echo.channel, "Converse"), requests()):
-                got.append(reply)
-                answered.set()
+            await converse(echo)
     assert caught.value is wrong
     assert got == ["one"]
 
@@ -322,7 +325,7 @@ async def test_a_peer_serves_when_its_checks_pass() -> None:
 
 
 async def test_a_message_over_the_limit_is_too_large() -> None:
-    async with served(settings=Settings(max_message_bytes=2**16)) as behind:
-        async with peer(behind.ports.grpc) as echo:
-            with pytest.raises(errors.MessageTooLarge):
-                await echo.unary(method(echo.channel), "x" * 2**17)
+    small = Settings(max_message_bytes=2**16)
+    async with served(settings=small) as behind, peer(behind.ports.grpc) as echo:
+        with pytest.raises(errors.MessageTooLarge):
+            await echo.unary(method(echo.channel), "x" * 2**17)

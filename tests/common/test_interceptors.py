@@ -13,7 +13,20 @@ from grpc_status import rpc_status
 from rag_common import errors
 from rag_common.context import CALL, Call, Principal, Trace
 from rag_common.rpc.interceptors import Metadata
-from tests.rpc import KINDS, NAME, Act, Held, Settings, call, each, logged, method, same, served
+from tests.rpc import (
+    KINDS,
+    NAME,
+    Act,
+    Held,
+    Served,
+    Settings,
+    call,
+    each,
+    logged,
+    method,
+    same,
+    served,
+)
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -111,10 +124,14 @@ async def test_a_stream_ends_with_its_error_after_what_it_gave() -> None:
         return text
 
     got = []
+
+    async def converse(service: Served) -> None:
+        async for reply in method(service.channel, "Converse")(each("good", "bad")):
+            got.append(reply)
+
     async with served(act) as service:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            async for reply in method(service.channel, "Converse")(each("good", "bad")):
-                got.append(reply)
+            await converse(service)
     assert got == ["good"]
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 

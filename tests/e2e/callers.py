@@ -53,9 +53,7 @@ class Caller:
         request = answers.SearchRequest(query=query, **fields)
         return await self._call(self._answers.Search, request, timeout)
 
-    async def check(
-        self, text: str, passages: Sequence[Passage]
-    ) -> answers.CheckGroundingResponse:
+    async def check(self, text: str, passages: Sequence[Passage]) -> answers.CheckGroundingResponse:
         request = answers.CheckGroundingRequest(text=text, passages=passages)
         return await self._call(self._answers.CheckGrounding, request)
 

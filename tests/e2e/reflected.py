@@ -36,14 +36,21 @@ class Method:
     async def __call__(
         self, channel: grpc.aio.Channel, metadata: Metadata, *requests: Message, timeout: float = 60
     ) -> list[Message]:
-        """All replies; one call fits every kind of method, for on the wire all are streams."""
-        call = channel.stream_stream(
+        """All replies to a call with these messages, which are one unless the client streams."""
+        sent = _each(requests) if self.description.client_streaming else requests[0]
+        call = self._callable(channel)(sent, metadata=metadata, timeout=timeout)
+        if self.description.server_streaming:
+            return [reply async for reply in call]
+        return [await call]
+
+    def _callable(self, channel: grpc.aio.Channel) -> Any:
+        sides = (self.description.client_streaming, self.description.server_streaming)
+        shape = "_".join("stream" if streaming else "unary" for streaming in sides)
+        return getattr(channel, shape)(
             self.path,
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=GetMessageClass(self.description.output_type).FromString,
         )
-        replies = call(_each(requests), metadata=metadata, timeout=timeout)
-        return [reply async for reply in replies]
 
 
 def methods(target: str) -> list[Method]:
@@ -70,9 +77,14 @@ def _fill(message: Message, values: dict[str, Any]) -> None:
             continue
         if field.name in values:
             _set(message, field, values[field.name])
-        elif field.type == FieldDescriptor.TYPE_MESSAGE and not field.is_repeated:
-            if field.message_type.full_name.startswith("rag."):
-                _fill(getattr(message, field.name), values)
+        elif _is_ours(field):
+            _fill(getattr(message, field.name), values)
+
+
+def _is_ours(field: FieldDescriptor) -> bool:
+    """Whether the field is one message of the platform's own, and not a timestamp or the like."""
+    single = field.type == FieldDescriptor.TYPE_MESSAGE and not field.is_repeated
+    return single and field.message_type.full_name.startswith("rag.")
 
 
 def _set(message: Message, field: FieldDescriptor, value: Any) -> None:

@@ -187,13 +187,30 @@ async def test_an_unknown_method_is_open_to_nobody(
     assert found.code == "PERMISSION_DENIED"
 
 
+class Jwks:
+    """The file of the issuer's keys."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.former = path.read_text()
+
+    def publish(self, *keys: dict[str, str]) -> None:
+        self._path.write_text(json.dumps({"keys": keys}))
+
+    def remove(self) -> None:
+        self._path.unlink()
+
+    def restore(self) -> None:
+        self._path.write_text(self.former)
+
+
 @pytest.fixture
-def jwks(platform: Platform) -> Iterator[Path]:
-    """The file of the issuer's keys, put back after the test."""
+def jwks(platform: Platform) -> Iterator[Jwks]:
+    """The keys of the platform's issuer, put back after the test."""
     assert platform.jwk
-    former = platform.jwks.read_bytes()
-    yield platform.jwks
-    platform.jwks.write_bytes(former)
+    changed = Jwks(platform.jwks)
+    yield changed
+    changed.restore()
 
 
 def published(key: Ed25519PrivateKey, kid: str) -> dict[str, str]:
@@ -210,21 +227,21 @@ async def let_in(caller: Caller) -> bool:
 
 
 async def test_a_new_key_of_the_issuer_is_picked_up_without_a_restart(
-    platform: Platform, channel: grpc.aio.Channel, jwks: Path
+    platform: Platform, channel: grpc.aio.Channel, jwks: Jwks
 ) -> None:
     key = Ed25519PrivateKey.generate()
     newcomer = Caller(channel, signed_by(key, "next"))
     assert not await let_in(newcomer)
-    jwks.write_text(json.dumps({"keys": [platform.jwk, published(key, "next")]}))
+    jwks.publish(platform.jwk, published(key, "next"))
     await until(lambda: let_in(newcomer), "the new key is known")
     assert await let_in(Caller(channel, platform.token("t")))
 
 
 async def test_without_its_jwks_the_gateway_goes_on_with_the_keys_it_has(
-    platform: Platform, channel: grpc.aio.Channel, jwks: Path
+    platform: Platform, channel: grpc.aio.Channel, jwks: Jwks
 ) -> None:
     read = len(unreadable(platform))
-    jwks.unlink()
+    jwks.remove()
     stranger = Caller(channel, signed_by(OTHER_KEY, "makes it look again"))
 
     async def looked() -> bool:

@@ -75,7 +75,7 @@ async def test_an_option_out_of_range_is_named(
 
 
 async def test_a_negative_top_k_does_not_fit_into_a_message() -> None:
-    with pytest.raises(ValueError, match="out of range|-1"):
+    with pytest.raises(ValueError, match="-1"):
         options.RetrievalOptions(top_k=-1)
 
 
@@ -148,9 +148,7 @@ async def test_an_invalid_filter_is_refused_with_the_path_of_the_field(
     caller: Caller, kind: str
 ) -> None:
     given, path = FILTERS[kind]
-    found = await refused(
-        caller.search("연차", retrieval=options.RetrievalOptions(filter=given))
-    )
+    found = await refused(caller.search("연차", retrieval=options.RetrievalOptions(filter=given)))
     assert row(found) == FILTER
     assert found.fields == (f"retrieval.filter.{path}".rstrip("."),)
 
@@ -280,7 +278,8 @@ async def test_every_value_that_may_be_comes_back_as_it_was(caller: Caller, valu
 
 
 @pytest.mark.parametrize(
-    "token", ["x", "0", "../..", "가", "a" * 1025, "\u0000", "urn:uuid:" + "0" * 32, "{" + "0" * 32 + "}"]
+    "token",
+    ["x", "0", "../..", "가", "a" * 1025, "\u0000", "urn:uuid:" + "0" * 32, "{" + "0" * 32 + "}"],
 )
 async def test_a_page_token_that_is_not_ours_is_invalid(caller: Caller, token: str) -> None:
     await caller.ingest("doc", "본문")
@@ -430,7 +429,9 @@ async def test_an_error_speaks_the_caller_s_language(
 
 
 @pytest.mark.parametrize("path", ["Search", "Answer", "CheckGrounding"])
-@pytest.mark.parametrize("junk", [b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x02\xff\xfe", bytes(64)])
+@pytest.mark.parametrize(
+    "junk", [b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x02\xff\xfe", bytes(64)]
+)
 async def test_bytes_that_are_no_message_are_refused(
     caller: Caller, path: str, junk: bytes
 ) -> None:

@@ -193,14 +193,24 @@ FILES = {
         "휴가",
         0,
     ),
-    "leave.pdf": ("application/pdf", pdf([[KOREAN], ["둘째 쪽의 휴가 규칙입니다."]]), "untitled", 1),
+    "leave.pdf": (
+        "application/pdf",
+        pdf([[KOREAN], ["둘째 쪽의 휴가 규칙입니다."]]),
+        "untitled",
+        1,
+    ),
     "leave.docx": (
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
         handbook(),
         "휴가 규정",
         0,
     ),
-    "leave.txt": ("text/plain", "연차 휴가는 15일입니다. 반차도 있습니다.".encode("cp949"), "leave", 0),
+    "leave.txt": (
+        "text/plain",
+        "연차 휴가는 15일입니다. 반차도 있습니다.".encode("cp949"),
+        "leave",
+        0,
+    ),
 }
 
 

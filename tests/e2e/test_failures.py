@@ -139,7 +139,9 @@ async def test_kill_9_under_load_loses_no_acknowledged_document(
     assert running.stored <= set(await caller.every_document(page_size=100))
     assert [found for found in running.failures if not is_contract(found)] == []
     sample = sorted(running.stored)[-1]
-    assert [item.text for item in await caller.passages(sample)] == [f"쪽지 {sample}의 창고 규칙이다."]
+    assert [item.text for item in await caller.passages(sample)] == [
+        f"쪽지 {sample}의 창고 규칙이다."
+    ]
 
 
 @pytest.mark.parametrize("stopped", ALL)
@@ -193,7 +195,9 @@ async def test_a_client_that_leaves_stops_the_generator_and_its_model(
     for service in ("generator", "gateway"):
         [line] = await until(
             lambda service=service: [
-                line for line in mortal.calls(service, code="CANCELLED") if line["trace_id"] not in trace
+                line
+                for line in mortal.calls(service, code="CANCELLED")
+                if line["trace_id"] not in trace
             ],
             f"the {service} has ended the call",
         )

@@ -11,7 +11,7 @@ from tests.e2e.callers import Caller
 from tests.e2e.platform import Platform
 from tests.parts import tool
 
-GRPCURL = tool("grpcurl", "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest")
+GRPCURL = tool("grpcurl", "bash scripts/setup.sh .venv")
 EMBEDDER, RETRIEVER, GENERATOR = (
     "rag.embedder.v1.EmbedderService",
     "rag.retriever.v1.RetrieverService",
@@ -130,25 +130,25 @@ async def test_the_steps_of_a_search_can_be_gone_one_by_one(person: Person, tena
         "embedder", f"{EMBEDDER}/Embed", {"texts": [chunk["text"]], "task": "TASK_DOCUMENT"}
     )
     vectors = {name: embedded["embeddings"][0][name] for name in ("dense", "sparse")}
-    document = {"documentId": "doc", "collection": "wiki", "version": "1", "passageCount": 1}
+    document = {"document_id": "doc", "collection": "wiki", "version": "1", "passage_count": 1}
     fingerprint = embedded["fingerprint"]
-    header = {"tenantId": tenant, "document": document, "fingerprint": fingerprint}
+    header = {"tenant_id": tenant, "document": document, "fingerprint": fingerprint}
     chunks = {"chunks": {"chunks": [{"chunk": chunk, **vectors}]}}
     [stored] = await person.call(
         "retriever", f"{RETRIEVER}/UpsertChunks", {"header": header}, chunks
     )
-    assert stored["document"]["documentId"] == "doc"
-    [counted] = await person.call("retriever", f"{RETRIEVER}/Count", {"tenantId": tenant})
+    assert stored["document"]["document_id"] == "doc"
+    [counted] = await person.call("retriever", f"{RETRIEVER}/Count", {"tenant_id": tenant})
     assert counted == {"documents": "1", "chunks": "1"}
     [asked] = await person.call(
         "embedder", f"{EMBEDDER}/Embed", {"texts": ["연차는 며칠?"], "task": "TASK_QUERY"}
     )
     query = {name: asked["embeddings"][0][name] for name in ("dense", "sparse")}
-    search = {"tenantId": tenant, "fingerprint": fingerprint, "explain": True, **query}
+    search = {"tenant_id": tenant, "fingerprint": fingerprint, "explain": True, **query}
     [found] = await person.call("retriever", f"{RETRIEVER}/Search", search)
     [hit] = found["passages"]
     assert hit["passage"]["text"] == PASSAGE
-    assert "연차" in hit["evidence"]["matchedTerms"]
+    assert "연차" in hit["evidence"]["matched_terms"]
     [answered] = await person.call(
         "generator",
         f"{GENERATOR}/Generate",
@@ -159,12 +159,16 @@ async def test_the_steps_of_a_search_can_be_gone_one_by_one(person: Person, tena
 
 async def test_the_generator_can_be_asked_alone(person: Person) -> None:
     [models] = await person.call("generator", f"{GENERATOR}/ListModels", {})
-    assert models["models"][0] == {"name": "extractive", "backend": "extractive", "isDefault": True}
-    passage = {"passageId": "a", "text": PASSAGE}
+    assert models["models"][0] == {
+        "name": "extractive",
+        "backend": "extractive",
+        "is_default": True,
+    }
+    passage = {"passage_id": "a", "text": PASSAGE}
     request = {"question": "연차 휴가는 한 해에 며칠인가요?", "passages": [{"passage": passage}]}
     events = await person.call("generator", f"{GENERATOR}/StreamGenerate", request)
     assert "15일" in events[0]["delta"]["text"]
-    assert events[-1]["completed"]["citations"][0]["passageId"] == "a"
+    assert events[-1]["completed"]["citations"][0]["passage_id"] == "a"
     check = {"text": PASSAGE, "passages": [passage]}
     [checked] = await person.call("generator", f"{GENERATOR}/CheckGrounding", check)
     assert checked["grounding"]["score"] == 1
@@ -177,9 +181,9 @@ async def test_the_gateway_answers_with_a_token(
     question = {"query": "연차휴가는 며칠까지 이월할 수 있나요?"}
     [reply] = await person.call("gateway", f"{ANSWERS}/Answer", question, token=token)
     assert reply["citations"]
-    assert reply["traceId"]
+    assert reply["trace_id"]
     events = await person.call("gateway", f"{ANSWERS}/StreamAnswer", question, token=token)
-    assert events[0]["started"]["traceId"]
+    assert events[0]["started"]["trace_id"]
     assert events[-1]["completed"]["text"] == reply["text"]
     [found] = await person.call("gateway", f"{ANSWERS}/Search", question, token=token)
     assert found["passages"]
@@ -189,7 +193,7 @@ async def test_the_gateway_answers_with_a_token(
 
 async def test_a_document_goes_in_by_hand(person: Person, platform: Platform, tenant: str) -> None:
     token = platform.token(tenant)
-    document = {"documentId": "doc", "metadata": {"team": "hr", "year": 2026, "tags": ["a"]}}
+    document = {"document_id": "doc", "metadata": {"team": "hr", "year": 2026, "tags": ["a"]}}
     content = base64.b64encode(PASSAGE.encode()).decode()
     request = {"document": document, "content": content}
     [reply] = await person.call("gateway", f"{DOCUMENTS}/IngestDocument", request, token=token)
@@ -209,14 +213,14 @@ async def test_an_error_is_readable_json_with_its_reason_its_field_and_the_trace
     person: Person, platform: Platform, tenant: str
 ) -> None:
     token = platform.token(tenant)
-    request = {"query": "", "retrieval": {"topK": 1000}}
+    request = {"query": "", "retrieval": {"top_k": 1000}}
     status = await person.refused("gateway", f"{ANSWERS}/Search", request, token=token)
     assert status["code"] == 3
     details = {one["@type"].rpartition(".")[2]: one for one in status["details"]}
     assert details["ErrorInfo"]["reason"] == "FIELD_INVALID"
-    fields = [one["field"] for one in details["BadRequest"]["fieldViolations"]]
+    fields = [one["field"] for one in details["BadRequest"]["field_violations"]]
     assert fields[:2] == ["query", "retrieval.top_k"]
-    assert details["RequestInfo"]["servingData"].startswith("trace_id=")
+    assert details["RequestInfo"]["serving_data"].startswith("trace_id=")
     assert details["LocalizedMessage"]["locale"] == "en-US"
 
 

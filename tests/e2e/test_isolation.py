@@ -118,7 +118,9 @@ async def test_a_stranger_who_knows_the_ids_is_told_what_of_ids_that_never_were(
         )
         for mark in (secret.mark, never)
     ]
-    known, unknown = (anonymous(str(one), mark) for one, mark in zip(told, (secret.mark, never), strict=True))
+    known, unknown = (
+        anonymous(str(one), mark) for one, mark in zip(told, (secret.mark, never), strict=True)
+    )
     if isinstance(told[0], Refusal):
         assert isinstance(told[1], Refusal)
         assert (told[0].code, told[0].reason) == (told[1].code, told[1].reason)
@@ -134,7 +136,12 @@ def anonymous(said: str, mark: str) -> str:
 
 
 async def test_a_tenant_named_anywhere_but_in_the_token_is_ignored(
-    platform: Platform, caller: Caller, tenant: str, secret: Secret, public: dict[str, Method], path: str
+    platform: Platform,
+    caller: Caller,
+    tenant: str,
+    secret: Secret,
+    public: dict[str, Method],
+    path: str,
 ) -> None:
     names = ("tenant", "x-tenant", "x-tenant-id", "tenant_id", "x-forwarded-tenant", "rag-tenant")
     claimed = Caller(
@@ -216,9 +223,7 @@ async def test_a_page_token_of_another_tenant_shows_nothing_of_theirs(
     assert not (await caller.documents(page_token=token)).documents
 
 
-async def test_a_filter_for_anothers_document_finds_nothing(
-    caller: Caller, secret: Secret
-) -> None:
+async def test_a_filter_for_anothers_document_finds_nothing(caller: Caller, secret: Secret) -> None:
     await caller.ingest("mine", "내 계약의 금액은 십 원입니다.")
     for key in ("document_id", "owner", "scope", "tenant", "fact"):
         values = [secret.document_id, secret.tenant, secret.mark]

@@ -60,7 +60,9 @@ def first(home: Path, models: Path) -> tuple[int, str]:
 def documents_stored(home: Path) -> list[dict[str, str]]:
     """Calls that stored a document, as the retriever's log of the last run has them."""
     lines = (home / "logs" / "retriever.log").read_text("utf-8").splitlines()
-    return [line for line in map(json.loads, lines) if line.get("method", "").endswith("/UpsertChunks")]
+    return [
+        line for line in map(json.loads, lines) if line.get("method", "").endswith("/UpsertChunks")
+    ]
 
 
 def test_the_first_run_answers_two_questions_declines_one_and_ends_well(

@@ -1,196 +1,369 @@
-"""The queue in front of the model: bounded, fair, ordered; the model here is a scripted neighbour."""
+"""Who computes next."""
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rag_common import errors
 from rag_embedder.batching import Policy, Priority, Scheduler
 
-ONE_LANE = Policy(lanes=1)
+QUERY, DOCUMENT = Priority.QUERY, Priority.DOCUMENT
+PATIENCE = 30.0
 
 
-class GatedModel:
-    """Answers each text with its first token id, once it is let; keeps the batches it was given."""
+class Device:
+    """Gives each text's ids back as a tuple. While it is shut, batches wait in its threads."""
 
     def __init__(self) -> None:
-        self.batches: list[list[int]] = []
-        self.open = threading.Event()
-        self.begun = threading.Event()
+        self.batches: list[list[list[int]]] = []
+        self.fails: set[int] = set()
+        self._open = threading.Event()
+        self._loop = asyncio.get_running_loop()
+        self.began = asyncio.Event()
+        self._open.set()
 
-    def __call__(self, batch: list[list[int]], /) -> list[int]:
-        self.batches.append([ids[0] for ids in batch])
-        self.begun.set()
-        assert self.open.wait(10)
-        if any(ids[0] < 0 for ids in batch):
-            raise ValueError("a text of another's")
-        return [ids[0] for ids in batch]
+    def __call__(self, batch: list[list[int]]) -> list[tuple[int, ...]]:
+        self.batches.append(batch)
+        self._loop.call_soon_threadsafe(self.began.set)
+        assert self._open.wait(PATIENCE)
+        if any(set(ids) & self.fails for ids in batch):
+            raise ValueError("out of memory")
+        return [tuple(ids) for ids in batch]
 
+    def shut(self) -> None:
+        self.began.clear()
+        self._open.clear()
 
-def text(name: int, tokens: int = 1) -> list[int]:
-    return [name] * tokens
+    def open(self) -> None:
+        self._open.set()
+
+    @property
+    def order(self) -> list[int]:
+        """The first id of each text, as computed."""
+        return [ids[0] for batch in self.batches for ids in batch]
 
 
 @asynccontextmanager
-async def blocked(model: GatedModel, policy: Policy) -> AsyncIterator[Scheduler[int]]:
-    """A scheduler whose only lane is busy with text 0 until the model is let."""
-    async with Scheduler(model, policy) as scheduler:
-        busy = asyncio.create_task(scheduler.run([text(0)], Priority.QUERY))
-        await asyncio.to_thread(model.begun.wait, 10)
-        try:
-            yield scheduler
-        finally:
-            model.open.set()
-            await busy
+async def busy(device: Device, policy: Policy) -> AsyncIterator[Scheduler[tuple[int, ...]]]:
+    """A scheduler whose lanes are all in a first batch, so that what comes next waits in line."""
+    async with Scheduler(device, policy) as scheduler:
+        device.shut()
+        lanes = [asyncio.create_task(scheduler.run([[0]], QUERY)) for _ in range(policy.lanes)]
+        while len(device.batches) < policy.lanes:
+            device.began.clear()
+            await device.began.wait()
+        device.batches.clear()
+        yield scheduler
+        device.open()
+        await asyncio.gather(*lanes)
 
 
-async def queued(
-    scheduler: Scheduler[int], names: list[list[int]], priority: Priority
-) -> "asyncio.Task[list[int]]":
-    """The request, in the queue already."""
+async def waiting(
+    scheduler: Scheduler[tuple[int, ...]], batch: Sequence[list[int]], priority: Priority
+) -> "asyncio.Task[list[tuple[int, ...]]]":
+    """A request that stands in line when this returns."""
 
-    async def outputs() -> list[int]:
-        return (await scheduler.run(names, priority)).outputs
+    async def outputs() -> list[tuple[int, ...]]:
+        return (await scheduler.run(batch, priority)).outputs
 
     task = asyncio.create_task(outputs())
-    await asyncio.sleep(0)
+    await settled()
     return task
 
 
-async def test_outputs_come_in_the_order_of_the_texts() -> None:
-    model = GatedModel()
-    model.open.set()
-    async with Scheduler(model, Policy(lanes=3)) as scheduler:
-        outcome = await scheduler.run([text(n) for n in range(20)], Priority.DOCUMENT)
-    assert outcome.outputs == list(range(20))
+async def settled() -> None:
+    """Let every task that can go on do so."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
-async def test_requests_take_turns_text_by_text() -> None:
-    model = GatedModel()
-    async with blocked(model, ONE_LANE) as scheduler:
-        first = await queued(scheduler, [text(1), text(2), text(3)], Priority.DOCUMENT)
-        second = await queued(scheduler, [text(11), text(12)], Priority.DOCUMENT)
-        model.open.set()
-        await asyncio.gather(first, second)
-    assert model.batches == [[0], [1], [11], [2], [12], [3]]
+def texts(first: int, count: int, tokens: int = 1) -> list[list[int]]:
+    """Texts that begin with a number each, of so many tokens."""
+    return [[first + n] * tokens for n in range(count)]
 
 
-async def test_a_question_does_not_wait_for_the_passages_before_it() -> None:
-    model = GatedModel()
-    async with blocked(model, ONE_LANE) as scheduler:
-        passages = await queued(scheduler, [text(n, 30) for n in range(1, 9)], Priority.DOCUMENT)
-        question = await queued(scheduler, [text(99, 10)], Priority.QUERY)
-        model.open.set()
-        await asyncio.gather(passages, question)
-    assert model.batches.index([99]) <= 2
+# Order and fairness
 
 
-async def test_questions_get_three_tokens_for_each_one_of_passages() -> None:
-    model = GatedModel()
-    async with blocked(model, ONE_LANE) as scheduler:
-        passages = await queued(scheduler, [text(1)] * 40, Priority.DOCUMENT)
-        questions = await queued(scheduler, [text(2)] * 40, Priority.QUERY)
-        model.open.set()
-        await asyncio.gather(passages, questions)
-    while_both_wait = [name for [name] in model.batches[1:41]]
-    assert while_both_wait.count(2) == pytest.approx(30, abs=2)
+@pytest.mark.parametrize("policy", [Policy(1), Policy(3), Policy(1, 8, 64), Policy(2, 3, 10)])
+async def test_outputs_are_in_the_order_of_the_texts(policy: Policy) -> None:
+    batch = [[n] * (1 + n * 7 % 5) for n in range(40)]
+    async with Scheduler(Device(), policy) as scheduler:
+        outcome = await scheduler.run(batch, DOCUMENT)
+    assert outcome.outputs == [tuple(ids) for ids in batch]
 
 
-async def test_passages_go_on_while_questions_keep_coming() -> None:
-    model = GatedModel()
-    async with blocked(model, ONE_LANE) as scheduler:
-        questions = [await queued(scheduler, [text(2)], Priority.QUERY) for _ in range(60)]
-        passage = await queued(scheduler, [text(1)], Priority.DOCUMENT)
-        model.open.set()
-        await asyncio.gather(passage, *questions)
-    assert model.batches.index([1]) < 10
+async def test_requests_of_one_priority_take_turns() -> None:
+    device = Device()
+    async with busy(device, Policy(1)) as scheduler:
+        requests = [await waiting(scheduler, texts(first, 4), DOCUMENT) for first in (10, 20, 30)]
+        device.open()
+        await asyncio.gather(*requests)
+    assert device.order == [10, 20, 30, 11, 21, 31, 12, 22, 32, 13, 23, 33]
 
 
-async def test_what_its_caller_gave_up_is_not_computed() -> None:
-    model = GatedModel()
-    async with blocked(model, ONE_LANE) as scheduler:
-        abandoned = await queued(scheduler, [text(5), text(6)], Priority.DOCUMENT)
-        kept = await queued(scheduler, [text(7)], Priority.DOCUMENT)
-        abandoned.cancel()
-        await asyncio.gather(abandoned, return_exceptions=True)
-        model.open.set()
-        assert await kept == [7]
-    assert model.batches == [[0], [7]]
+async def test_a_small_request_does_not_wait_for_a_large_one() -> None:
+    device = Device()
+    async with busy(device, Policy(1)) as scheduler:
+        large = await waiting(scheduler, texts(1000, 200), DOCUMENT)
+        small = await waiting(scheduler, texts(1, 1), DOCUMENT)
+        device.open()
+        await asyncio.gather(large, small)
+    assert device.order.index(1) == 1
 
 
-async def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
-    model = GatedModel()
-    async with blocked(model, Policy(lanes=1, queue_texts=3)) as scheduler:
-        waiting = await queued(scheduler, [text(1), text(2)], Priority.DOCUMENT)
-        with pytest.raises(errors.ResourceExhausted) as refused:
-            await scheduler.run([text(3), text(4)], Priority.QUERY)
-        model.open.set()
-        assert await waiting == [1, 2]
-    assert refused.value.retry_after
-    assert refused.value.metadata["subject"] == "embedding_queue"
+@pytest.mark.parametrize(("of_query", "of_document"), [(1, 1), (5, 1), (4, 32), (7, 5)])
+async def test_questions_get_three_tokens_for_each_of_passages(
+    of_query: int, of_document: int
+) -> None:
+    device = Device()
+    async with busy(device, Policy(1)) as scheduler:
+        documents = await waiting(scheduler, texts(5000, 300, of_document), DOCUMENT)
+        queries = await waiting(scheduler, texts(1, 300, of_query), QUERY)
+        device.open()
+        await asyncio.gather(documents, queries)
+    both = device.order[: 1 + max(device.order.index(300), 100)]
+    asked = of_query * sum(first < 5000 for first in both[:200])
+    stored = of_document * sum(first >= 5000 for first in both[:200])
+    assert abs(asked - 3 * stored) <= 3 * (of_query + of_document)
 
 
-async def test_there_is_room_again_when_the_queue_has_drained() -> None:
-    model = GatedModel()
-    model.open.set()
-    async with Scheduler(model, Policy(lanes=1, queue_texts=2)) as scheduler:
-        for name in range(5):
-            outcome = await scheduler.run([text(name), text(name)], Priority.DOCUMENT)
-            assert outcome.outputs == [name, name]
+@pytest.mark.parametrize("alone", Priority)
+async def test_no_priority_lives_on_the_credit_of_a_quiet_time(alone: Priority) -> None:
+    device = Device()
+    async with Scheduler(device, Policy(1)) as scheduler:
+        await scheduler.run(texts(1, 500, 8), alone)
+        device.shut()
+        first = asyncio.create_task(scheduler.run([[0]], alone))
+        await device.began.wait()
+        device.batches.clear()
+        await compete(device, scheduler)
+        await first
 
 
-async def test_what_was_given_up_leaves_its_room_once_its_turn_has_come() -> None:
-    model = GatedModel()
-    async with blocked(model, Policy(lanes=1, queue_texts=2)) as scheduler:
-        abandoned = await queued(scheduler, [text(1), text(2)], Priority.DOCUMENT)
-        abandoned.cancel()
-        await asyncio.gather(abandoned, return_exceptions=True)
-        model.open.set()
-    async with Scheduler(model, Policy(lanes=1, queue_texts=2)) as scheduler:
-        assert (await scheduler.run([text(3), text(4)], Priority.DOCUMENT)).outputs == [3, 4]
+async def compete(device: Device, scheduler: Scheduler[tuple[int, ...]]) -> None:
+    """Let both priorities come at once, and see that they share as they should."""
+    documents = await waiting(scheduler, texts(5000, 40), DOCUMENT)
+    queries = await waiting(scheduler, texts(1, 40), QUERY)
+    device.open()
+    await asyncio.gather(documents, queries)
+    asked = sum(first < 5000 for first in device.order[:40])
+    assert 27 <= asked <= 33
 
 
-async def test_an_error_in_computing_fails_its_batch_alone() -> None:
-    model = GatedModel()
-    async with blocked(model, ONE_LANE) as scheduler:
-        failing = await queued(scheduler, [text(-1)], Priority.DOCUMENT)
-        sound = await queued(scheduler, [text(8)], Priority.DOCUMENT)
-        model.open.set()
-        with pytest.raises(ValueError, match="another's"):
-            await failing
-        assert await sound == [8]
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(Priority), st.lists(st.integers(1, 9), min_size=1, max_size=6)),
+        min_size=1,
+        max_size=6,
+    ),
+    st.sampled_from([Policy(1), Policy(2), Policy(1, 4, 12), Policy(2, 64, 20)]),
+)
+def test_whatever_comes_everyone_gets_their_own(
+    requests: list[tuple[Priority, list[int]]], policy: Policy
+) -> None:
+    async def run() -> None:
+        batches = [
+            [[100 * n + i] * tokens for i, tokens in enumerate(lengths)]
+            for n, (_, lengths) in enumerate(requests)
+        ]
+        async with Scheduler(Device(), policy) as scheduler:
+            outcomes = await asyncio.gather(
+                *(
+                    scheduler.run(batch, priority)
+                    for batch, (priority, _) in zip(batches, requests, strict=True)
+                )
+            )
+        assert [o.outputs for o in outcomes] == [[tuple(ids) for ids in b] for b in batches]
+
+    asyncio.run(run())
 
 
-async def test_a_batch_fills_to_its_budget_of_tokens_with_padding() -> None:
-    model = GatedModel()
-    policy = Policy(lanes=1, batch_texts=64, batch_tokens=24)
-    async with blocked(model, policy) as scheduler:
-        texts = [text(1, 8), text(2, 8), text(3, 8), text(4, 8)]
-        request = await queued(scheduler, texts, Priority.DOCUMENT)
-        model.open.set()
-        await request
-    assert model.batches == [[0], [1, 2, 3], [4]]
+# Batches
 
 
-async def test_a_batch_holds_texts_of_like_length() -> None:
-    model = GatedModel()
-    policy = Policy(lanes=1, batch_texts=2, batch_tokens=1000)
-    async with blocked(model, policy) as scheduler:
-        texts = [text(1, 50), text(2, 3), text(3, 49), text(4, 2)]
-        request = await queued(scheduler, texts, Priority.DOCUMENT)
-        model.open.set()
-        assert await request == [1, 2, 3, 4]
-    assert [sorted(batch) for batch in model.batches[1:]] == [[2, 4], [1, 3]]
+async def test_on_a_cpu_every_text_is_a_batch() -> None:
+    device = Device()
+    async with Scheduler(device, Policy(2)) as scheduler:
+        await scheduler.run(texts(1, 5), DOCUMENT)
+    assert [len(batch) for batch in device.batches] == [1] * 5
 
 
-async def test_a_text_over_the_budget_is_a_batch_of_its_own() -> None:
-    model = GatedModel()
-    policy = Policy(lanes=1, batch_texts=8, batch_tokens=10)
-    async with blocked(model, policy) as scheduler:
-        request = await queued(scheduler, [text(1, 40), text(2, 40)], Priority.DOCUMENT)
-        model.open.set()
-        assert await request == [1, 2]
-    assert model.batches[1:] == [[1], [2]]
+async def test_on_a_gpu_texts_of_one_length_are_computed_together() -> None:
+    device = Device()
+    lengths = [9, 1, 5, 3, 7, 2, 8, 4, 6]
+    async with busy(device, Policy(1, 3, 1000)) as scheduler:
+        request = await waiting(scheduler, [[n] * n for n in lengths], DOCUMENT)
+        device.open()
+        outputs = await request
+    assert [[len(ids) for ids in batch] for batch in device.batches] == [
+        [1, 2, 3],
+        [4, 5, 6],
+        [7, 8, 9],
+    ]
+    assert [len(output) for output in outputs] == lengths
+
+
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=50), st.integers(1, 16), st.integers(1, 100)
+)
+def test_a_batch_keeps_to_its_texts_and_its_padded_tokens(
+    lengths: list[int], most_texts: int, most_tokens: int
+) -> None:
+    async def run() -> list[list[list[int]]]:
+        device = Device()
+        async with Scheduler(device, Policy(1, most_texts, most_tokens)) as scheduler:
+            await scheduler.run([[n] * n for n in lengths], DOCUMENT)
+        return device.batches
+
+    for batch in asyncio.run(run()):
+        assert len(batch) <= most_texts
+        assert len(batch) == 1 or len(batch) * max(map(len, batch)) <= most_tokens
+
+
+async def test_a_batch_holds_texts_of_several_requests() -> None:
+    device = Device()
+    async with busy(device, Policy(1, 64, 1000)) as scheduler:
+        requests = [await waiting(scheduler, texts(first, 2), QUERY) for first in (10, 20, 30)]
+        device.open()
+        await asyncio.gather(*requests)
+    assert len(device.batches) == 1
+
+
+# Callers that leave
+
+
+async def test_what_has_not_begun_is_given_up_when_its_caller_leaves() -> None:
+    device = Device()
+    async with busy(device, Policy(1)) as scheduler:
+        leaving = await waiting(scheduler, texts(10, 3), DOCUMENT)
+        staying = await waiting(scheduler, texts(20, 3), DOCUMENT)
+        leaving.cancel()
+        await settled()
+        device.open()
+        await staying
+    assert device.order == [20, 21, 22]
+
+
+async def test_who_leaves_makes_room_at_once() -> None:
+    device = Device()
+    async with busy(device, Policy(1, queue_texts=3)) as scheduler:
+        leaving = await waiting(scheduler, texts(10, 3), DOCUMENT)
+        leaving.cancel()
+        await settled()
+        staying = await waiting(scheduler, texts(20, 3), DOCUMENT)
+        device.open()
+        assert len(await staying) == 3
+
+
+async def test_who_leaves_in_the_middle_of_a_batch_harms_nobody_in_it() -> None:
+    device = Device()
+    async with Scheduler(device, Policy(1, 8, 100)) as scheduler:
+        device.shut()
+        leaving = await waiting(scheduler, [[1]], QUERY)
+        staying = await waiting(scheduler, [[2]], QUERY)
+        await device.began.wait()
+        leaving.cancel()
+        await settled()
+        device.open()
+        assert await staying == [(2,)]
+
+
+# Bounds
+
+
+async def test_a_full_queue_refuses_at_once_with_a_time_to_come_back() -> None:
+    device = Device()
+    async with busy(device, Policy(1, queue_texts=4)) as scheduler:
+        inside = await waiting(scheduler, texts(10, 3), DOCUMENT)
+        with pytest.raises(errors.ResourceExhausted) as caught:
+            await scheduler.run(texts(20, 2), QUERY)
+        device.open()
+        assert len(await inside) == 3
+    assert caught.value.retry_after
+    assert 0.05 <= caught.value.retry_after <= 30
+    assert not any(first >= 20 for first in device.order)
+
+
+async def test_the_bound_itself_is_allowed_and_room_comes_back() -> None:
+    device = Device()
+    async with busy(device, Policy(1, queue_texts=4)) as scheduler:
+        inside = await waiting(scheduler, texts(10, 4), DOCUMENT)
+        device.open()
+        await inside
+        assert len((await scheduler.run(texts(20, 4), DOCUMENT)).outputs) == 4
+
+
+# Errors
+
+
+async def test_an_error_fails_its_batch_alone() -> None:
+    device = Device()
+    device.fails = {11}
+    async with busy(device, Policy(1)) as scheduler:
+        bad = await waiting(scheduler, texts(11, 1), DOCUMENT)
+        good = await waiting(scheduler, texts(20, 3), DOCUMENT)
+        device.open()
+        with pytest.raises(ValueError, match="out of memory"):
+            await bad
+        assert len(await good) == 3
+
+
+async def test_after_an_error_the_rest_of_the_request_is_given_up() -> None:
+    device = Device()
+    device.fails = {10}
+    async with busy(device, Policy(1)) as scheduler:
+        bad = await waiting(scheduler, texts(10, 5), DOCUMENT)
+        device.open()
+        with pytest.raises(ValueError, match="out of memory"):
+            await bad
+        assert (await scheduler.run([[7]], QUERY)).outputs == [(7,)]
+    assert len(device.order) <= 3
+
+
+@pytest.mark.parametrize("wrong", [0, 3])
+async def test_too_few_or_too_many_outputs_are_an_error_and_no_standstill(wrong: int) -> None:
+    def compute(batch: list[list[int]]) -> list[int]:
+        return [0] * (wrong if batch == [[9]] else len(batch))
+
+    async with Scheduler(compute, Policy(1)) as scheduler:
+        with pytest.raises(ValueError, match="zip"):
+            await scheduler.run([[9]], QUERY)
+        assert (await scheduler.run([[1]], QUERY)).outputs == [0]
+
+
+async def test_a_text_without_tokens_is_no_standstill() -> None:
+    async with Scheduler(Device(), Policy(1)) as scheduler:
+        assert (await scheduler.run([[]], QUERY)).outputs == [()]
+        assert (await scheduler.run([[1]], QUERY)).outputs == [(1,)]
+
+
+# Closing
+
+
+async def test_closing_ends_what_waits_and_what_runs() -> None:
+    device = Device()
+    scheduler = Scheduler(device, Policy(1))
+    async with scheduler:
+        device.shut()
+        running = await waiting(scheduler, [[1]], QUERY)
+        await device.began.wait()
+        standing = await waiting(scheduler, texts(10, 3), DOCUMENT)
+        opening = threading.Timer(0, device.open)
+        opening.start()
+    for request in (running, standing):
+        with pytest.raises(errors.Draining):
+            await request
+    assert 10 not in device.order
+
+
+async def test_a_closed_scheduler_takes_no_more() -> None:
+    async with Scheduler(Device(), Policy(1)) as scheduler:
+        pass
+    with pytest.raises(errors.Draining):
+        await scheduler.run([[1]], QUERY)

@@ -1,8 +1,9 @@
-"""The embedder's rules for texts; model and analysis are scripted neighbours."""
+"""The embedder's work, with a model that counts words."""
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,159 +13,259 @@ from rag_common import errors
 from rag_embedder.batching import Outcome, Priority
 from rag_embedder.core import MOST_TEXTS, Embedder, Engine, Vector, Wanted
 from rag_embedder.manifest import Manifest
-from rag_embedder.sparse import SparseVector
+from rag_embedder.sparse import Bm25
 from rag_embedder.tokens import Tokens
 
-MANIFEST = Manifest(
-    "scripted",
-    "r1",
-    2,
-    8,
-    {"query": "query: ", "passage": "passage: "},
-    "mean",
-    True,
-    "fp32",
-    "onnx",
-)
-QUERY, DOCUMENT = Wanted(query=True), Wanted(query=False)
+MOST_TOKENS = 8
+HANGUL = "한국어 문서"
 
 
-@dataclass
-class WordModel:
-    """A token a word; keeps what it was asked to tokenise."""
+class Words:
+    """A model whose tokens are words, with a prompt for each task."""
 
-    manifest: Manifest = MANIFEST
-    fingerprint: str = "scripted-1"
-    seen: list[str] = field(default_factory=list)
+    fingerprint = "words-1"
+    manifest = Manifest(
+        name="words",
+        revision="1",
+        dims=1,
+        max_tokens=MOST_TOKENS,
+        prompts={"query": "query: ", "passage": "passage: "},
+        pooling="mean",
+        normalised=True,
+        precision="fp32",
+        runtime="onnx",
+    )
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
 
     def tokenize(self, texts: list[str]) -> list[Tokens]:
-        self.seen += texts
-        words = [text.split() for text in texts]
-        return [Tokens(list(range(min(len(row), 8))), len(row)) for row in words]
+        self.texts += texts
+        found = [[len(word) for word in text.split()] for text in texts]
+        return [Tokens(ids[:MOST_TOKENS], len(ids)) for ids in found]
 
     def spell(self, ids: Sequence[int]) -> list[str]:
-        return [f"w{number}" for number in ids]
+        return ["x" * n for n in ids]
 
 
-class WordSparse:
-    def document(self, text: str) -> SparseVector:
-        return SparseVector((1,), (0.5,), (text,))
+class Spaces:
+    """Terms are what stands between spaces."""
 
-    def query(self, text: str) -> SparseVector:
-        return SparseVector((1,), (1.0,), (text,))
+    def terms(self, text: str) -> list[str]:
+        return text.split()
 
 
 @dataclass
-class LengthQueue:
-    """A vector that says how many tokens the text had."""
+class Queue:
+    """Computes at once: the vector of a text is how many tokens it has."""
 
-    asked: list[Priority] = field(default_factory=list)
+    batches: list[tuple[Priority, list[list[int]]]] = field(default_factory=list)
 
     async def run(self, batch: Sequence[list[int]], priority: Priority) -> Outcome[Vector]:
-        self.asked.append(priority)
-        vectors = [np.array([len(ids), 0], np.float32) for ids in batch]
-        return Outcome(vectors, 0.25, 0.5)
+        self.batches.append((priority, list(batch)))
+        return Outcome([np.array([len(ids)], np.float32) for ids in batch], 0.0, 0.0)
+
+
+class Lengths:
+    """A cross-encoder that likes long texts."""
+
+    name = "lengths"
+
+    async def scores(self, query: str, texts: Sequence[str]) -> list[float]:
+        return [float(len(text)) for text in texts]
 
 
 @dataclass
-class Setting:
-    model: WordModel
-    queue: LengthQueue
+class Parts:
+    """An embedder and what it is made of."""
+
     embedder: Embedder
+    model: Words
+    queue: Queue
 
 
-@pytest.fixture
-def setting() -> Iterator[Setting]:
-    model, queue = WordModel(), LengthQueue()
-    engine = Engine(model, WordSparse(), "words 1", queue, None)
+@asynccontextmanager
+async def embedding(reranker: Lengths | None = None) -> AsyncIterator[Parts]:
+    model, queue = Words(), Queue()
+    engine = Engine(model, Bm25(Spaces()), "spaces", queue, reranker)
     with ThreadPoolExecutor(1) as analysis:
-        yield Setting(model, queue, Embedder(lambda: engine, analysis, text_characters=500))
+        yield Parts(Embedder(lambda: engine, analysis, text_characters=1000), model, queue)
 
 
-async def test_texts_are_composed_and_get_the_prompt_of_their_task(setting: Setting) -> None:
-    await setting.embedder.embed([unicodedata.normalize("NFD", "연차")], QUERY)
-    await setting.embedder.embed(["연차"], DOCUMENT)
-    assert setting.model.seen == ["query: 연차", "passage: 연차"]
+QUERY = Wanted(query=True)
+DOCUMENT = Wanted(query=False)
 
 
-async def test_sparse_vectors_are_of_the_text_without_its_prompt(setting: Setting) -> None:
-    done = await setting.embedder.embed(["연차"], QUERY)
-    assert done.embeddings[0].sparse == SparseVector((1,), (1.0,), ("연차",))
-
-
-async def test_the_order_of_the_texts_is_kept(setting: Setting) -> None:
-    done = await setting.embedder.embed(["a b c", "a", "a b"], DOCUMENT)
-    assert [item.tokens for item in done.embeddings] == [4, 2, 3]
-    assert [item.dense[0] for item in done.embeddings if item.dense is not None] == [4, 2, 3]
-
-
-async def test_sparse_alone_costs_no_inference(setting: Setting) -> None:
-    done = await setting.embedder.embed(["연차"], Wanted(query=True, dense=False))
-    assert (setting.queue.asked, setting.model.seen) == ([], [])
-    assert done.embeddings[0].dense is None
-    assert done.embeddings[0].tokens == 0
-
-
-async def test_questions_and_passages_are_queued_as_what_they_are(setting: Setting) -> None:
-    await setting.embedder.embed(["연차"], QUERY)
-    await setting.embedder.embed(["연차"], DOCUMENT)
-    assert setting.queue.asked == [Priority.QUERY, Priority.DOCUMENT]
-
-
-async def test_a_text_over_the_models_length_is_refused_by_name(setting: Setting) -> None:
-    with pytest.raises(errors.InputTooLong) as refused:
-        await setting.embedder.embed(["a", "b " * 20], DOCUMENT)
-    [violation] = refused.value.violations
-    assert violation.field == "texts[1]"
-    assert "21 tokens" in violation.description
-    assert setting.queue.asked == []
-
-
-async def test_a_text_may_be_cut_where_that_was_asked_for(setting: Setting) -> None:
-    done = await setting.embedder.embed(["b " * 20], Wanted(query=False, truncate=True))
-    assert (done.embeddings[0].tokens, done.embeddings[0].truncated) == (21, True)
-
-
-@pytest.mark.parametrize("blank", ["", "  ", "\n\t", "\u3000"])
-async def test_an_empty_text_is_refused_by_name(setting: Setting, blank: str) -> None:
-    with pytest.raises(errors.InvalidArgument) as refused:
-        await setting.embedder.embed(["a", blank], QUERY)
-    assert refused.value.violations[0].field == "texts[1]"
-
-
-async def test_a_text_of_too_many_characters_is_refused_before_it_is_tokenised(
-    setting: Setting,
+@pytest.mark.parametrize(
+    ("wanted", "prompt", "priority"),
+    [(QUERY, "query: ", Priority.QUERY), (DOCUMENT, "passage: ", Priority.DOCUMENT)],
+)
+async def test_a_task_has_its_prompt_and_its_priority(
+    wanted: Wanted, prompt: str, priority: Priority
 ) -> None:
-    with pytest.raises(errors.InputTooLong):
-        await setting.embedder.embed(["가" * 501], Wanted(query=False, truncate=True))
-    assert setting.model.seen == []
+    async with embedding() as parts:
+        await parts.embedder.embed(["휴가는 며칠"], wanted)
+    assert parts.model.texts == [f"{prompt}휴가는 며칠"]
+    assert [of for of, _ in parts.queue.batches] == [priority]
+
+
+async def test_embeddings_are_in_the_order_of_the_texts() -> None:
+    texts = ["w " * n for n in (3, 1, 5, 2)]
+    async with embedding() as parts:
+        done = await parts.embedder.embed(texts, DOCUMENT)
+    assert [item.tokens for item in done.embeddings] == [4, 2, 6, 3]
+    assert [float(item.dense[0]) for item in done.embeddings if item.dense is not None] == [
+        4,
+        2,
+        6,
+        3,
+    ]
+
+
+@pytest.mark.parametrize("wanted", [QUERY, DOCUMENT])
+async def test_text_is_brought_to_nfc(wanted: Wanted) -> None:
+    apart = unicodedata.normalize("NFD", HANGUL)
+    async with embedding() as parts:
+        [one] = (await parts.embedder.embed([apart], wanted)).embeddings
+        [other] = (await parts.embedder.embed([HANGUL], wanted)).embeddings
+    assert one.sparse == other.sparse
+    assert parts.model.texts[0] == parts.model.texts[1]
+
+
+async def test_characters_are_counted_in_nfc() -> None:
+    async with embedding() as parts:
+        apart = unicodedata.normalize("NFD", "한" * 1000)
+        assert (await parts.embedder.embed([apart], DOCUMENT)).embeddings
+        with pytest.raises(errors.InputTooLong) as caught:
+            await parts.embedder.embed(["가", "한" * 1001], DOCUMENT)
+    assert caught.value.violations[0].field == "texts[1]"
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t　"])
+async def test_an_empty_text_is_refused_by_its_place(text: str) -> None:
+    async with embedding() as parts:
+        with pytest.raises(errors.InvalidArgument) as caught:
+            await parts.embedder.embed(["a", text], QUERY)
+    assert caught.value.violations[0].field == "texts[1]"
+    assert not parts.queue.batches
 
 
 @pytest.mark.parametrize("count", [0, MOST_TEXTS + 1])
-async def test_a_batch_has_a_least_and_a_most_size(setting: Setting, count: int) -> None:
-    with pytest.raises(errors.InvalidArgument) as refused:
-        await setting.embedder.embed(["a"] * count, QUERY)
-    assert refused.value.violations[0].field == "texts"
+async def test_no_text_and_too_many_are_refused(count: int) -> None:
+    async with embedding() as parts:
+        with pytest.raises(errors.InvalidArgument) as caught:
+            await parts.embedder.embed(["a"] * count, QUERY)
+    assert caught.value.violations[0].field == "texts"
 
 
-async def test_seconds_are_reported_by_stage(setting: Setting) -> None:
-    done = await setting.embedder.embed(["a"], QUERY)
-    assert (done.queue_seconds, done.inference_seconds) == (0.25, 0.5)
-    assert done.fingerprint == "scripted-1"
+async def test_as_many_texts_as_allowed_are_embedded() -> None:
+    async with embedding() as parts:
+        done = await parts.embedder.embed(["a"] * MOST_TEXTS, QUERY)
+    assert len(done.embeddings) == MOST_TEXTS
 
 
-async def test_reranking_without_a_cross_encoder_says_so(setting: Setting) -> None:
-    with pytest.raises(errors.NotConfigured):
-        await setting.embedder.rerank("a", ["b"])
+async def test_a_text_of_too_many_tokens_is_refused_before_any_computing() -> None:
+    async with embedding() as parts:
+        with pytest.raises(errors.InputTooLong) as caught:
+            await parts.embedder.embed(["short", "w " * MOST_TOKENS], DOCUMENT)
+    [violation] = caught.value.violations
+    assert violation.field == "texts[1]"
+    assert f"{MOST_TOKENS + 1} tokens" in violation.description
+    assert not parts.queue.batches
 
 
-async def test_until_the_model_is_loaded_every_call_says_so() -> None:
+async def test_a_text_as_long_as_the_model_takes_is_not_too_long() -> None:
+    async with embedding() as parts:
+        [one] = (await parts.embedder.embed(["w " * (MOST_TOKENS - 1)], DOCUMENT)).embeddings
+    assert (one.tokens, one.truncated) == (MOST_TOKENS, False)
+
+
+async def test_a_cut_that_is_asked_for_is_made_and_said() -> None:
+    wanted = Wanted(query=False, truncate=True)
+    async with embedding() as parts:
+        done = await parts.embedder.embed(["w " * 20, "short"], wanted)
+    assert [(e.tokens, e.truncated) for e in done.embeddings] == [(21, True), (2, False)]
+    assert [len(ids) for ids in parts.queue.batches[0][1]] == [MOST_TOKENS, 2]
+
+
+async def test_a_cut_leaves_the_sparse_vector_whole() -> None:
+    wanted = Wanted(query=True, truncate=True)
+    words = [f"w{n}" for n in range(20)]
+    async with embedding() as parts:
+        [one] = (await parts.embedder.embed([" ".join(words)], wanted)).embeddings
+    assert one.sparse
+    assert set(one.sparse.terms) == set(words)
+
+
+async def test_sparse_alone_costs_no_inference() -> None:
+    wanted = Wanted(query=False, dense=False)
+    async with embedding() as parts:
+        [one] = (await parts.embedder.embed(["w " * 400], wanted)).embeddings
+    assert not parts.queue.batches
+    assert not parts.model.texts
+    assert (one.dense, one.tokens, one.truncated) == (None, 0, False)
+    assert one.sparse
+
+
+async def test_dense_alone_has_no_sparse_vector() -> None:
+    async with embedding() as parts:
+        [one] = (await parts.embedder.embed(["a"], Wanted(query=True, sparse=False))).embeddings
+    assert one.sparse is None
+    assert one.dense is not None
+
+
+async def test_long_and_short_texts_are_prepared_alike() -> None:
+    async with embedding() as parts:
+        [short] = (await parts.embedder.embed(["a b"], QUERY)).embeddings
+        [again, _] = (await parts.embedder.embed(["a b", "x" * 900], QUERY)).embeddings
+    assert again.sparse == short.sparse
+    assert again.tokens == short.tokens
+
+
+async def test_until_the_model_is_there_every_call_says_so() -> None:
     def loading() -> Engine:
         raise errors.ModelLoading("the model is being loaded", retry_after=2.0)
 
     with ThreadPoolExecutor(1) as analysis:
-        embedder = Embedder(loading, analysis, text_characters=500)
+        embedder = Embedder(loading, analysis, text_characters=1000)
+        for calling in (
+            embedder.embed(["a"], QUERY),
+            embedder.rerank("a", ["b"]),
+            embedder.tokenize("a", query=True),
+        ):
+            with pytest.raises(errors.ModelLoading):
+                await calling
         with pytest.raises(errors.ModelLoading):
-            await embedder.embed(["a"], QUERY)
-        with pytest.raises(errors.ModelLoading):
-            await embedder.tokenize("a", query=True)
+            embedder.engine()
+
+
+async def test_the_fingerprint_comes_with_the_vectors() -> None:
+    async with embedding() as parts:
+        assert (await parts.embedder.embed(["a"], QUERY)).fingerprint == "words-1"
+
+
+async def test_without_a_cross_encoder_nothing_is_reranked() -> None:
+    async with embedding() as parts:
+        with pytest.raises(errors.NotConfigured):
+            await parts.embedder.rerank("a", ["b"])
+
+
+async def test_scores_are_in_the_order_of_the_texts() -> None:
+    async with embedding(Lengths()) as parts:
+        scores, name = await parts.embedder.rerank("a", ["bbb", "c", "dd"])
+    assert (scores, name) == ([3.0, 1.0, 2.0], "lengths")
+
+
+@pytest.mark.parametrize(("query", "texts", "field"), [(" ", ["a"], "query"), ("a", [], "texts")])
+async def test_reranking_nothing_is_refused(query: str, texts: list[str], field: str) -> None:
+    async with embedding(Lengths()) as parts:
+        with pytest.raises(errors.InvalidArgument) as caught:
+            await parts.embedder.rerank(query, texts)
+    assert caught.value.violations[0].field == field
+
+
+async def test_a_text_is_shown_as_tokens_and_terms() -> None:
+    async with embedding() as parts:
+        spelled, ids, terms = await parts.embedder.tokenize("a bb", query=True)
+    assert (spelled, ids) == (["x" * 6, "x", "xx"], [6, 1, 2])
+    assert set(terms) == {"a", "bb"}

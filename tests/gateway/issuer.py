@@ -55,4 +55,18 @@ class Issuer:
 
 
 def publish(path: Path, *issuers: Issuer) -> None:
-    path.write_text(json.dumps({"keys": [issuer.jwk for issuer in issuers]}))
+    """Make this the JWKS of these issuers."""
+    write(path, json.dumps({"keys": [issuer.jwk for issuer in issuers]}))
+
+
+def write(path: Path, text: str | None) -> None:
+    """Make this what the file holds; None removes it."""
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text)
+
+
+def read(path: Path) -> bytes:
+    """What the file holds; nothing where there is none."""
+    return path.read_bytes() if path.is_file() else b""

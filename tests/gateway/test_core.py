@@ -81,7 +81,9 @@ async def test_reranking_reads_more_passages_and_orders_by_the_new_score() -> No
     assert "rerank" in found.journey.seconds
 
 
-@pytest.mark.parametrize(("top_k", "candidates", "read"), [(10, 1000, 50), (80, 100, 80), (3, 3, 3)])
+@pytest.mark.parametrize(
+    ("top_k", "candidates", "read"), [(10, 1000, 50), (80, 100, 80), (3, 3, 3)]
+)
 async def test_reranking_reads_a_bounded_number_of_passages(
     top_k: int, candidates: int, read: int
 ) -> None:

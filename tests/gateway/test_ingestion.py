@@ -64,7 +64,12 @@ async def test_any_other_fact_is_another_version(change: dict[str, object]) -> N
 async def test_facts_cannot_run_into_each_other_or_into_the_content() -> None:
     parts = Parts()
     versions = set()
-    for title, uri, content in (("ab", "", b"c"), ("a", "b", b"c"), ("", "ab", b"c"), ("", "", b"abc")):
+    for title, uri, content in (
+        ("ab", "", b"c"),
+        ("a", "b", b"c"),
+        ("", "ab", b"c"),
+        ("", "", b"abc"),
+    ):
         done = await parts.ingesting.ingest("kim", replace(SPEC, title=title, uri=uri), content)
         versions.add(done.document.version)
     assert len(versions) == 4

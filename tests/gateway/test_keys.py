@@ -12,7 +12,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from rag_common import errors
 from rag_gateway.adapters.keys import Keys
-from tests.gateway.issuer import Issuer, publish
+from tests.gateway.issuer import Issuer, publish, read, write
 
 
 class Clock:
@@ -100,10 +100,7 @@ async def test_keys_that_cannot_be_read_leave_the_old_ones_in_use(
 ) -> None:
     publish(path, Issuer("one"))
     await keys.find("one")
-    if content is None:
-        path.unlink()
-    else:
-        path.write_text(content)
+    write(path, content)
     clock.now += 301
     await keys.find("one")
     await keys.ready()
@@ -122,7 +119,7 @@ async def test_without_any_keys_the_gateway_is_not_ready_and_becomes_so(
 
 
 async def test_an_issuer_without_a_single_key_is_not_ready(keys: Keys, path: Path) -> None:
-    path.write_text('{"keys": []}')
+    write(path, '{"keys": []}')
     with pytest.raises(errors.Unavailable):
         await keys.ready()
 
@@ -134,7 +131,7 @@ async def test_keys_of_other_types_and_private_ones_are_left_out(keys: Keys, pat
     private = {**Issuer("private").jwk, "d": "c2VjcmV0"}
     nameless = {name: value for name, value in Issuer().jwk.items() if name != "kid"}
     good = Issuer("good").jwk
-    path.write_text(json.dumps({"keys": [rsa_key, secret, private, nameless, good]}))
+    write(path, json.dumps({"keys": [rsa_key, secret, private, nameless, good]}))
     await keys.find("good")
     for kid in ("rsa", "oct", "private", ""):
         with pytest.raises(errors.Unauthenticated):
@@ -165,7 +162,7 @@ async def test_a_url_that_says_no_is_unavailable(path: Path, clock: Clock) -> No
 
 
 async def test_a_huge_document_is_not_taken_for_keys(path: Path, clock: Clock) -> None:
-    path.write_text(json.dumps({"keys": [Issuer("one").jwk], "filler": "x" * 300_000}))
+    write(path, json.dumps({"keys": [Issuer("one").jwk], "filler": "x" * 300_000}))
     async with served(path) as (url, _):
         with pytest.raises(errors.Unavailable):
             await Keys(url, 300, clock).find("one")
@@ -178,7 +175,7 @@ async def served(path: Path) -> AsyncIterator[tuple[str, list[bytes]]]:
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         requests.append(await reader.readuntil(b"\r\n\r\n"))
-        body = path.read_bytes() if path.is_file() else b""
+        body = read(path)
         status = b"200 OK" if body else b"404 Not Found"
         head = b"HTTP/1.1 %s\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         writer.write(head % (status, len(body)) + body)

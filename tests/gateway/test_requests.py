@@ -252,7 +252,18 @@ def test_everything_wrong_with_a_document_is_said_at_once() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, {"a": 1}, [[1]], [{"a": 1}], [None], [True], ["a", 1], ["x"] * 101, "x" * 1001, ["x" * 1001]],
+    [
+        None,
+        {"a": 1},
+        [[1]],
+        [{"a": 1}],
+        [None],
+        [True],
+        ["a", 1],
+        ["x"] * 101,
+        "x" * 1001,
+        ["x" * 1001],
+    ],
 )
 def test_a_value_of_metadata_that_cannot_be(value: Any) -> None:
     given = spec(metadata={"k": value})
@@ -289,9 +300,7 @@ def test_metadata_has_at_most_64_keys_of_at_most_64_characters() -> None:
 
 def test_texts_of_a_document_come_in_nfc() -> None:
     name = unicodedata.normalize("NFD", "각")
-    given = spec(
-        document_id=name, title=name, filename=name, metadata={"k": name, "all": [name]}
-    )
+    given = spec(document_id=name, title=name, filename=name, metadata={"k": name, "all": [name]})
     found = taken(lambda checks: requests.spec(checks, "", given))
     assert (found.document_id, found.title, found.filename) == ("각", "각", "각")
     assert found.metadata == {"k": "각", "all": ["각"]}

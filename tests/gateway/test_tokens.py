@@ -76,7 +76,8 @@ async def test_the_scheme_may_be_in_any_case(
 
 
 @pytest.mark.parametrize(
-    "token", ["x", "a.b", "a.b.c", "....", "e30.e30.", "é.é.é", "a" * 8193, "bnVsbA.e30.", "W10.e30."]
+    "token",
+    ["x", "a.b", "a.b.c", "....", "e30.e30.", "é.é.é", "a" * 8193, "bnVsbA.e30.", "W10.e30."],
 )
 async def test_what_is_no_jwt_is_invalid(authenticator: TokenAuthenticator, token: str) -> None:
     with pytest.raises(errors.Unauthenticated) as raised:

@@ -90,11 +90,15 @@ async def test_a_stream_says_word_by_word_what_a_reply_says_at_once(
 ) -> None:
     how = pb.GenerationOptions(model=model)
     whole = await stub.Generate(asked(options=how))
-    events = [event async for event in stub.StreamGenerate(asked(pb.StreamGenerateRequest, options=how))]
+    events = [
+        event async for event in stub.StreamGenerate(asked(pb.StreamGenerateRequest, options=how))
+    ]
     deltas = [event.delta for event in events if event.HasField("delta")]
     assert "".join(delta.text for delta in deltas) == whole.text
     assert [delta.sequence for delta in deltas] == list(range(len(deltas)))
-    assert [event.citation for event in events if event.HasField("citation")] == list(whole.citations)
+    assert [event.citation for event in events if event.HasField("citation")] == list(
+        whole.citations
+    )
     last = events[-1].completed
     for reply in (last, whole):
         reply.ClearField("time_to_first_token")

@@ -72,7 +72,9 @@ def chunk(ordinal: int, text: str = "본문") -> pb.VectorChunk:
     return pb.VectorChunk(chunk=body, dense=dense(ordinal), sparse=sparse(1, ordinal + 2))
 
 
-def header(name: str = "doc", version: str = "v1", chunks: int = 1, **given: str) -> pb.UpsertHeader:
+def header(
+    name: str = "doc", version: str = "v1", chunks: int = 1, **given: str
+) -> pb.UpsertHeader:
     document = Document(
         document_id=name, collection="wiki", title="제목", version=version, passage_count=chunks
     )

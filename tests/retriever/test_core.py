@@ -74,7 +74,8 @@ async def test_a_stored_document_has_the_time_at_which_it_became_searchable(
 
 
 @pytest.mark.parametrize(
-    ("announced", "ordinals"), [(2, (0,)), (1, (0, 1)), (2, (1, 0)), (2, (0, 0)), (1, (1,)), (1, ())]
+    ("announced", "ordinals"),
+    [(2, (0,)), (1, (0, 1)), (2, (1, 0)), (2, (0, 0)), (1, (1,)), (1, ())],
 )
 async def test_chunks_that_are_not_what_is_announced_leave_nothing(
     retriever: Retriever, announced: int, ordinals: tuple[int, ...]
@@ -168,7 +169,9 @@ async def test_a_least_score_leaves_out_what_is_below(retriever: Retriever, meth
 
 
 async def test_explaining_spells_the_terms_that_a_passage_holds(retriever: Retriever) -> None:
-    await put(retriever, document(passages=2), chunk(0, terms={2: 1.0, 9: 1.0}), chunk(1, terms={9: 1.0}))
+    await put(
+        retriever, document(passages=2), chunk(0, terms={2: 1.0, 9: 1.0}), chunk(1, terms={9: 1.0})
+    )
     hits = (await retriever.search(search(explain=True))).hits
     assert {hit.passage.chunk.ordinal: hit.matched for hit in hits} == {0: ("둘",), 1: ()}
     plain = (await retriever.search(search())).hits

@@ -28,7 +28,9 @@ def condition(**test: Any) -> dict[str, Any]:
         ({"number": {"min": 1, "max": 1}}, NumberRange(1.0, 1.0)),
         (
             {"time": {"start": {"seconds": 0}, "before": {"seconds": 1, "nanos": 500_000_000}}},
-            TimeRange(datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, 0, 0, 1, 500_000, UTC)),
+            TimeRange(
+                datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, 0, 0, 1, 500_000, UTC)
+            ),
         ),
         ({"equals_bool": False}, IsBool(False)),
     ],

@@ -85,8 +85,12 @@ async def test_a_removed_document_is_gone(stub: RetrieverServiceStub) -> None:
     await stub.UpsertChunks(parts(header(chunks=2), chunk(0), chunk(1)))
     key = {"tenant_id": "team", "collection": "wiki", "document_id": "doc"}
     assert (await stub.DeleteChunks(pb.DeleteChunksRequest(**key))).deleted_count == 2
-    assert (await refused(stub.DeleteChunks(pb.DeleteChunksRequest(**key)))).reason == "DOCUMENT_NOT_FOUND"
-    assert (await refused(stub.GetDocument(pb.GetDocumentRequest(**key)))).reason == "DOCUMENT_NOT_FOUND"
+    assert (
+        await refused(stub.DeleteChunks(pb.DeleteChunksRequest(**key)))
+    ).reason == "DOCUMENT_NOT_FOUND"
+    assert (
+        await refused(stub.GetDocument(pb.GetDocumentRequest(**key)))
+    ).reason == "DOCUMENT_NOT_FOUND"
 
 
 @pytest.mark.parametrize(
@@ -190,9 +194,7 @@ async def test_metadata_without_a_value_is_refused(stub: RetrieverServiceStub) -
 
 
 @pytest.mark.parametrize("missing", ["tenant_id", "collection", "document_id"])
-async def test_a_document_is_named_by_three_parts(
-    stub: RetrieverServiceStub, missing: str
-) -> None:
+async def test_a_document_is_named_by_three_parts(stub: RetrieverServiceStub, missing: str) -> None:
     key = {"tenant_id": "team", "collection": "wiki", "document_id": "doc", missing: ""}
     for call in (
         stub.GetDocument(pb.GetDocumentRequest(**key)),
@@ -233,7 +235,10 @@ async def test_a_file_is_cut_into_chunks_that_stand_in_its_text(
     text = "# 휴가\n\n" + "연차휴가는 열다섯 날이다. " * 200
     pieces = [pb.SplitDocumentRequest(header=pb.SplitHeader(filename="leave.md"))]
     content = text.encode()
-    pieces += [pb.SplitDocumentRequest(content=content[at : at + 1000]) for at in range(0, len(content), 1000)]
+    pieces += [
+        pb.SplitDocumentRequest(content=content[at : at + 1000])
+        for at in range(0, len(content), 1000)
+    ]
     replies = [reply async for reply in stub.SplitDocument(pieces)]
     outline = replies[0].outline
     chunks = [one for reply in replies[1:] for one in reply.chunks.chunks]
