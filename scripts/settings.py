@@ -1,211 +1,188 @@
-"""Generate docs/settings.md, .env.example and .env.production; with --check, say whether they are current."""
+"""Write docs/settings.md and the .env templates from the settings; --check only says what is stale."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from rag_common.settings import ServiceSettings
-from rag_embedder.settings import Settings as Embedder
-from rag_gateway.settings import Settings as Gateway
-from rag_generator.settings import Settings as Generator
-from rag_retriever.settings import Settings as Retriever
+from rag_embedder.settings import Settings as EmbedderSettings
+from rag_gateway.settings import Settings as GatewaySettings
+from rag_generator.settings import Settings as GeneratorSettings
+from rag_retriever.settings import Settings as RetrieverSettings
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVICES: tuple[type[ServiceSettings], ...] = (Gateway, Embedder, Retriever, Generator)
 
-# Defaults that are made on the machine, as a person would say them.
-MADE = {
-    "EMBEDDER_LANES": "the number of cores",
-    "GENERATOR_LLAMA_THREADS": "the number of cores",
-    "EMBEDDER_MODELS_DIR": "`.rag/models`",
-    "RETRIEVER_DATA_DIR": "`.rag/index`",
-    "GATEWAY_JWKS": "`.rag/keys/jwks.json`",
+SERVICES: dict[str, type[ServiceSettings]] = {
+    "gateway": GatewaySettings,
+    "embedder": EmbedderSettings,
+    "retriever": RetrieverSettings,
+    "generator": GeneratorSettings,
 }
-
-PAGE = """\
-# Settings
-
-Written by `make settings` from the services' settings; not edited by hand.
-
-A service reads the variables below from its environment and, below it, from the file that `RAG_ENV_FILE`
-names. It refuses to start, with one sentence that names the variable, where a value is unfit or a
-variable with its prefix is unknown.
-
-Some variables are everybody's:
-
-| Variable | Default | What it says |
-| --- | --- | --- |
-| `RAG_ENV_FILE` | none | A file of variables, `.env.example` for a start; the environment counts more. |
-| `RAG_HOME` | `.rag` | The folder below which data, models and keys lie where nothing else is said. |
-| `OTEL_EXPORTER_OTLP_ENDPOINT` | none | Where traces are sent by OTLP over gRPC; nothing is sent without. |
-| `OTEL_SDK_DISABLED` | `false` | Whether to send nothing all the same. |
-"""
-
-LAPTOP = """\
-# Every setting with its default, for one machine: cp .env.example .env; export RAG_ENV_FILE=.env
-# Written by `make settings`. docs/settings.md says what each means.
-"""
-
-CLUSTER = """\
-# What a cluster sets otherwise than a laptop, for a start; everything else has its default.
-# Written by `make settings`. docs/settings.md says what each means.
-# Secrets do not belong in a file. Mount or inject them: {secrets}.
-"""
-
-IN_A_CLUSTER = {"HOST": "0.0.0.0", "LOG_FORMAT": "json", "DRAIN_DELAY": "5"}  # noqa: S104
-
-IN_ONE_SERVICE: Mapping[str, Mapping[str, str]] = {
-    "GATEWAY_": {
-        "REFLECTION": "false",
-        "EMBEDDER_TARGET": "dns:///embedder:50052",
-        "RETRIEVER_TARGET": "dns:///retriever:50053",
-        "GENERATOR_TARGET": "dns:///generator:50054",
-        "JWKS": "https://issuer.example.com/.well-known/jwks.json",
-        "ISSUER": "https://issuer.example.com",
-        "AUDIENCE": "rag",
-    },
-    "EMBEDDER_": {"MODELS_DIR": "/models"},
-    "RETRIEVER_": {
-        "ENGINE": "server",
-        "QDRANT_URL": "http://qdrant:6333",
-        "QDRANT_REPLICAS": "2",
-        "QDRANT_WRITE_COPIES": "1",
-    },
-    "GENERATOR_": {},
+# What a default is that depends on the machine or on RAG_HOME.
+COMPUTED = {
+    "EMBEDDER_LANES": "number of cores",
+    "GENERATOR_LLAMA_THREADS": "number of cores",
+    "EMBEDDER_MODELS_DIR": ".rag/models",
+    "RETRIEVER_DATA_DIR": ".rag/index",
+    "GATEWAY_JWKS": ".rag/keys/jwks.json",
 }
+# What differs from the default where the platform serves others.
+PRODUCTION = {
+    "HOST": "0.0.0.0",  # noqa: S104
+    "LOG_FORMAT": "json",
+    "DRAIN_DELAY": "5",
+    "REFLECTION": "false",
+    "REGION": "REGION-NAME",
+}
+PRODUCTION_OF = {
+    "GATEWAY_EMBEDDER_TARGET": "dns:///rag-embedder:50052",
+    "GATEWAY_RETRIEVER_TARGET": "dns:///rag-retriever:50053",
+    "GATEWAY_GENERATOR_TARGET": "dns:///rag-generator:50054",
+    "GATEWAY_JWKS": "https://ISSUER/.well-known/jwks.json",
+    "GATEWAY_ISSUER": "https://ISSUER",
+    "EMBEDDER_MODELS_DIR": "/models",
+    "RETRIEVER_ENGINE": "server",
+    "RETRIEVER_QDRANT_URL": "http://qdrant:6333",
+    "RETRIEVER_QDRANT_REPLICAS": "2",
+}
+LAPTOP = ("PORT", "LOG_LEVEL")
 
 
 def main() -> int:
-    """Write the files, or name those that differ."""
-    stale = [name for name, text in files().items() if _read(name) != text]
+    pages = {
+        ROOT / "docs" / "settings.md": "\n".join(page()) + "\n",
+        ROOT / ".env.example": "\n".join(example()) + "\n",
+        ROOT / ".env.production": "\n".join(production()) + "\n",
+    }
     if "--check" in sys.argv:
+        stale = [path.name for path, text in pages.items() if not is_current(path, text)]
         for name in stale:
-            sys.stderr.write(f"{name} is not what the settings give; run `make settings`\n")
+            sys.stderr.write(f"{name} is not what the settings say; run `make settings`\n")
         return 1 if stale else 0
-    for name in stale:
-        ROOT.joinpath(name).write_text(files()[name])
+    for path, text in pages.items():
+        path.write_text(text, "utf-8")
     return 0
 
 
-def files() -> dict[str, str]:
-    """The text of each file."""
-    return {
-        "docs/settings.md": PAGE + "".join(map(_section, SERVICES)),
-        ".env.example": LAPTOP + "".join(map(_laptop, SERVICES)),
-        ".env.production": CLUSTER.format(secrets=", ".join(_secrets()))
-        + "".join(map(_cluster, SERVICES)),
-    }
+def is_current(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text("utf-8") == text
 
 
-def _section(service: type[ServiceSettings]) -> str:
-    rows = "".join(
-        f"| `{variable}` | {_default(variable, field)} | {_limits(field)} | {field.description} |\n"
-        for variable, field in _fields(service)
+def page() -> Iterator[str]:
+    yield "# Settings"
+    yield ""
+    yield (
+        "Environment variables, made into this page by `make settings`; a file of them that "
+        "`RAG_ENV_FILE` names is read too, and the environment counts more. An unknown variable with a "
+        "service's prefix, or an unfit value, stops the service at start with one sentence that "
+        "names it. `RAG_HOME` moves the default folders from `.rag`. Traces leave where the standard "
+        "`OTEL_EXPORTER_OTLP_ENDPOINT` says."
     )
-    head = "| Variable | Default | Limits | What it says |\n| --- | --- | --- | --- |\n"
-    return f"\n## {_name(service).capitalize()}\n\n{head}{rows}"
-
-
-def _laptop(service: type[ServiceSettings]) -> str:
-    lines = (_laptop_line(variable, field) for variable, field in _fields(service))
-    return f"\n# {_name(service)}\n" + "".join(f"{line}\n" for line in lines)
-
-
-def _laptop_line(variable: str, field: FieldInfo) -> str:
-    if _is_secret(field):
-        return f"# {variable} is a secret: keep it out of files"
-    if variable in MADE:
-        return f"# {variable} is {MADE[variable].strip('`')}"
-    value = _plain(field.default)
-    return f"{variable}={value}" if value else f"# {variable}="
-
-
-def _cluster(service: type[ServiceSettings]) -> str:
-    prefix = service.model_config["env_prefix"]
-    values = {**IN_A_CLUSTER, **IN_ONE_SERVICE[prefix]}
-    lines = "".join(f"{prefix}{name}={value}\n" for name, value in values.items())
-    return f"\n# {_name(service)}\n{lines}"
-
-
-def _fields(service: type[ServiceSettings]) -> Iterator[tuple[str, FieldInfo]]:
-    """The service's own settings first, then those that all have."""
-    common = ServiceSettings.model_fields
-    names = sorted(service.model_fields, key=lambda name: name in common)
-    prefix = service.model_config["env_prefix"]
-    return ((prefix + name.upper(), service.model_fields[name]) for name in names)
-
-
-def _secrets() -> list[str]:
-    return [
-        variable
-        for service in SERVICES
-        for variable, field in _fields(service)
-        if _is_secret(field)
+    shared = set(ServiceSettings.model_fields)
+    yield from [
+        "",
+        "## Every service",
+        "",
+        "With the service's prefix, for example `GATEWAY_HOST`.",
+        "",
     ]
+    own_ports = {"port", "health_port"}
+    yield from table(
+        "", {n: f for n, f in ServiceSettings.model_fields.items() if n not in own_ports}
+    )
+    for name, settings in SERVICES.items():
+        prefix = settings.model_config["env_prefix"]
+        fields = settings.model_fields
+        own = {n: f for n, f in fields.items() if n not in shared or n in own_ports}
+        yield from ["", f"## {name}", ""]
+        yield from table(prefix, own)
 
 
-def _default(variable: str, field: FieldInfo) -> str:
-    if variable in MADE:
-        return MADE[variable]
-    value = _plain(field.default)
-    return f"`{value}`" if value else "none"
+def table(prefix: str, fields: dict[str, FieldInfo]) -> Iterator[str]:
+    yield "| variable | default | limits | meaning |"
+    yield "| --- | --- | --- | --- |"
+    for name, field in fields.items():
+        variable = prefix + name.upper()
+        cells = [f"`{variable}`", shown(variable, field), limits(field), field.description or ""]
+        yield f"| {' | '.join(cells)} |"
 
 
-def _plain(value: Any) -> str:
-    if value is None or isinstance(value, SecretStr):
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def shown(variable: str, field: FieldInfo) -> str:
+    if variable in COMPUTED:
+        return COMPUTED[variable]
+    value = field.default
+    if isinstance(value, SecretStr):
+        return "none; secret"
+    return (
+        f"`{str(value).lower() if isinstance(value, bool) else value}`"
+        if value not in ("", None)
+        else "none"
+    )
 
 
-def _limits(field: FieldInfo) -> str:
-    if get_origin(field.annotation) is Literal:
-        return ", ".join(f"`{value}`" for value in get_args(field.annotation))
-    if field.annotation is bool:
-        return "`true`, `false`"
-    return ", ".join(filter(None, map(_limit, field.metadata))) or "–"
+def limits(field: FieldInfo) -> str:
+    found: list[str] = []
+    for rule in field.metadata:
+        match rule:
+            case Ge():
+                found.append(f"≥ {rule.ge}")
+            case Gt():
+                found.append(f"> {rule.gt}")
+            case Le():
+                found.append(f"≤ {rule.le}")
+            case Lt():
+                found.append(f"< {rule.lt}")
+            case MinLen() if rule.min_length:
+                found.append("not empty")
+            case MaxLen():
+                found.append(f"≤ {rule.max_length} characters")
+    choices = pattern(field.metadata) or literal(field.annotation)
+    return ", ".join(found) or choices
 
 
-def _limit(rule: Any) -> str:
-    match rule:
-        case Ge(ge=least):
-            return f"≥ {least}"
-        case Gt(gt=least):
-            return f"> {least}"
-        case Le(le=most):
-            return f"≤ {most}"
-        case Lt(lt=most):
-            return f"< {most}"
-        case MinLen():
-            return "not empty"
-        case MaxLen(max_length=most):
-            return f"at most {most} characters"
-        case _:
-            return _choices(getattr(rule, "pattern", None))
+def pattern(metadata: list[Any]) -> str:
+    rules = [str(rule.pattern) for rule in metadata if getattr(rule, "pattern", None)]
+    return rules[0].strip("^$()").replace("|", ", ") if rules else ""
 
 
-def _choices(pattern: str | None) -> str:
-    """A pattern of the form ^(a|b)$ as its choices."""
-    if not pattern:
-        return ""
-    return ", ".join(f"`{word}`" for word in pattern.strip("^$()").split("|"))
+def literal(annotation: Any) -> str:
+    if annotation is bool:
+        return "true, false"
+    return (
+        ", ".join(map(str, getattr(annotation, "__args__", ()) or ()))
+        if is_literal(annotation)
+        else ""
+    )
 
 
-def _is_secret(field: FieldInfo) -> bool:
-    return field.annotation is SecretStr
+def is_literal(annotation: Any) -> bool:
+    return str(annotation).startswith("typing.Literal")
 
 
-def _name(service: type[ServiceSettings]) -> str:
-    return str(service.model_config["env_prefix"]).strip("_").lower()
+def example() -> Iterator[str]:
+    yield "# For a laptop: what is here is the default. `set -a; . ./.env; set +a` before starting a service."
+    yield "# All settings: docs/settings.md"
+    for settings in SERVICES.values():
+        prefix = settings.model_config["env_prefix"]
+        yield ""
+        for name in LAPTOP:
+            yield f"{prefix}{name}={settings.model_fields[name.lower()].default}"
 
 
-def _read(name: str) -> str:
-    path = ROOT / name
-    return path.read_text() if path.is_file() else ""
+def production() -> Iterator[str]:
+    yield "# For a cluster: what differs from the defaults. Capitals are for you to fill in."
+    yield "# Secrets come from the secret store and not from here:"
+    yield "# RETRIEVER_QDRANT_API_KEY, GENERATOR_OPENAI_API_KEY."
+    for settings in SERVICES.values():
+        prefix = settings.model_config["env_prefix"]
+        yield ""
+        yield from (f"{prefix}{name}={value}" for name, value in PRODUCTION.items())
+        yield from (f"{n}={value}" for n, value in PRODUCTION_OF.items() if n.startswith(prefix))
 
 
 if __name__ == "__main__":

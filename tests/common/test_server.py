@@ -23,6 +23,8 @@ from tests.rpc import NAME, Echo, Held, Served, Settings, call, served
 ROOT = Path(__file__).resolve().parents[2]
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+# gRPC cancels a call that reaches it in the moment of stopping, and is away for those after it.
+REFUSALS = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 
 async def start(**variables: str) -> Process:
@@ -89,7 +91,7 @@ async def test_a_call_in_flight_is_answered_and_new_ones_are_until_it_is_known()
             process.send_signal(signal.SIGTERM)
             await until(said, NOT_SERVING)
         assert await call(channel, "One", "still here") == "still here"
-        assert await refusing(channel) is grpc.StatusCode.UNAVAILABLE
+        assert await refusing(channel) in REFUSALS
         assert process.stdin
         process.stdin.write(b"\n")
         assert await held == "hold"

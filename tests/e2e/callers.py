@@ -156,6 +156,15 @@ CONTRACT = {
 }
 
 
+FIELD = ("INVALID_ARGUMENT", "FIELD_INVALID")
+TOO_LARGE = ("RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE")
+
+
+def row(found: Refusal) -> tuple[str, str]:
+    """The row of the contract that a refusal is of."""
+    return found.code, found.reason
+
+
 async def refused(call: Awaitable[Any]) -> Refusal:
     """Await a call that must be refused; what it says."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:

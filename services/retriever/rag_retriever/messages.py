@@ -194,11 +194,10 @@ def _metadata(message: Struct) -> dict[str, MetadataValue]:
     return {name: _value(name, value) for name, value in message.fields.items()}
 
 
-def _value(name: str, value: Value) -> MetadataValue:
+def _value(name: str, value: Value) -> Any:
     match value.WhichOneof("kind"):
         case "string_value" | "number_value" | "bool_value" as kind:
-            found: MetadataValue = getattr(value, kind)
-            return found
+            return getattr(value, kind)
         case "list_value":
             return list(value.list_value)
         case _:

@@ -113,7 +113,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                                 message = await anext(messages, _END)
                             if message is _END:
                                 return
-                            await context.write(message)
+                            await _send(message, context)
                 except Exception as error:
                     failure = served.failure(error)
                 await served.abort(context, failure)
@@ -157,3 +157,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             raise errors.DeadlineExceeded(
                 "too little time is left to begin", metadata={"stage": "admission"}
             )
+
+
+async def _send(message: Any, context: Context) -> None:
+    """Raise CancelledError where the message cannot be sent: then nobody is there to be told more."""
+    try:
+        await context.write(message)
+    except Exception as error:
+        raise asyncio.CancelledError from error
