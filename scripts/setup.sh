@@ -7,14 +7,14 @@ say() { printf '%s\n' "$*" >&2; }
 
 find_python() {
   local candidate
-  for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11; do
+  for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
     if command -v "$candidate" >/dev/null 2>&1 &&
        "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then
       printf '%s' "$candidate"
       return
     fi
   done
-  say "Python 3.11, 3.12 or 3.13 is needed, and none is here ($(python3 --version 2>&1 || true)): install one, or name it: make PYTHON=/path/to/python run"
+  say "Python 3.11, 3.12 or 3.13 is needed, and ${PYTHON:-what is here} is none ($("${PYTHON:-python3}" --version 2>&1 || true)): install one, or name it: make PYTHON=/path/to/python run"
   exit 1
 }
 

@@ -16,15 +16,15 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from rag_common.errors import AppError, Draining
 from rag_common.rpc.server import Service, serving
+from rag_common.rpc.status import from_rpc_error
 from rag_common.telemetry import Telemetry
 from tests.rpc import NAME, Echo, Held, Served, Settings, call, served
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-# gRPC cancels a call that reaches it in the moment of stopping, and is away for those after it.
-REFUSALS = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 
 async def start(**variables: str) -> Process:
@@ -91,7 +91,7 @@ async def test_a_call_in_flight_is_answered_and_new_ones_are_until_it_is_known()
             process.send_signal(signal.SIGTERM)
             await until(said, NOT_SERVING)
         assert await call(channel, "One", "still here") == "still here"
-        assert await refusing(channel) in REFUSALS
+        assert type(await refusal_of(channel)) is Draining
         assert process.stdin
         process.stdin.write(b"\n")
         assert await held == "hold"
@@ -116,13 +116,13 @@ def to(port: int) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(f"127.0.0.1:{port}")
 
 
-async def refusing(channel: grpc.aio.Channel) -> grpc.StatusCode:
-    """Call until the service takes no more, and give the code."""
+async def refusal_of(channel: grpc.aio.Channel) -> AppError:
+    """Call until the service takes no more, and give the error."""
     while True:
         try:
             await call(channel, "One", "hello")
         except grpc.aio.AioRpcError as error:
-            return error.code()
+            return from_rpc_error(error)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -60,7 +60,7 @@ def test_what_the_documents_do_not_say_is_declined(question: str) -> None:
 
 def test_quotes_are_exact_spans_of_their_passages() -> None:
     given = {passage.id: passage for passage in passages("15일")}
-    found = answer("연차는 며칠 전에 신청하나요?", list(given.values()))
+    found = answer("연차 휴가는 며칠을 주고 며칠 전에 팀장에게 신청하나요?", list(given.values()))
     assert len(found.quotes) == 2
     for quote in found.quotes:
         assert given[quote.passage_id].text[quote.start : quote.end] == quote.text
@@ -68,8 +68,20 @@ def test_quotes_are_exact_spans_of_their_passages() -> None:
 
 def test_a_sentence_is_not_quoted_twice() -> None:
     twin = [Passage("a", "연차는 15일이다."), Passage("b", "연차는 15일이다. 병가는 30일이다.")]
-    texts = [quote.text for quote in answer("연차는 며칠인가요?", twin).quotes]
-    assert texts == ["연차는 15일이다.", "병가는 30일이다."]
+    texts = [quote.text for quote in answer("연차와 병가는 며칠인가요?", twin).quotes]
+    assert texts.count("연차는 15일이다.") == 1
+
+
+def test_a_second_quote_that_has_little_to_say_is_left_out() -> None:
+    given = [Passage("a", "연차 휴가는 15일이다. 회의실은 3층에 있다.", "휴가", 0.9)]
+    texts = [quote.text for quote in answer("연차 휴가는 며칠인가요?", given).quotes]
+    assert texts == ["연차 휴가는 15일이다."]
+
+
+def test_a_heading_is_not_quoted() -> None:
+    given = [Passage("a", "## 연차 휴가\n연차 휴가는 15일이다.\n\n4. 연차\n", "휴가", 0.9)]
+    texts = [quote.text for quote in answer("연차 휴가는 며칠인가요?", given).quotes]
+    assert texts == ["연차 휴가는 15일이다."]
 
 
 def test_the_threshold_is_the_callers() -> None:

@@ -48,7 +48,7 @@ async def test_offsets_point_at_the_quote_in_both_texts() -> None:
 
 
 async def test_a_passage_keeps_its_number() -> None:
-    whole = await answered(Task("연차는 며칠 전에 신청하나요?", [LEAVE]))
+    whole = await answered(Task("연차 휴가는 며칠을 주고 며칠 전에 신청하나요?", [LEAVE]))
     assert [citation.number for citation in whole.citations] == [1, 1]
 
 

@@ -1,13 +1,14 @@
 """Requests from keyword arguments, for both flavours of the client."""
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from rag.gateway.v1 import answer_service_pb2 as answers
 from rag.gateway.v1 import document_service_pb2 as documents
 from rag.gateway.v1 import options_pb2 as wire
 from rag.types.v1 import passage_pb2
 from rag_client import conditions
+from rag_client.files import document_id
 from rag_client.options import (
     AnswerOptions,
     DocumentOptions,
@@ -87,10 +88,14 @@ def upload(
 
 
 def named(source: bytes | Path, options: IngestOptions) -> IngestOptions:
-    """The options with the name of the file, where there is one and no other was given."""
-    if isinstance(source, Path) and "filename" not in options:
-        return {**options, "filename": source.name}
-    return options
+    """The options with the file's name, and the id that `rag ingest` gives it, where none was given.
+
+    So the same file in a new version takes the former one's place.
+    """
+    if not isinstance(source, Path):
+        return options
+    own_id = document_id(PurePosixPath(source.name))
+    return {"filename": source.name, "document_id": own_id, **options}
 
 
 def get_document(document_id: str, options: DocumentOptions) -> documents.GetDocumentRequest:

@@ -17,11 +17,12 @@ SAMPLES = ROOT / "samples"
 def main() -> int:
     """Run until Ctrl-C, or with ONCE=1 until the questions are answered."""
     home = Path(os.environ.setdefault("RAG_HOME", ".rag"))
-    # Ended by SIGTERM at once, it would leave the services running.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Ended by one of these at once, it would leave the services running.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         _run(home, once=os.environ.get("ONCE", "") not in ("", "0"))
-    except StartFailed as error:
+    except (StartFailed, OSError) as error:
         sys.stderr.write(f"make run: {error}\n")
         return 1
     except KeyboardInterrupt:
@@ -69,7 +70,7 @@ def _questions() -> list[str]:
 def _serve(services: Sequence[Running]) -> None:
     """Wait for Ctrl-C or SIGTERM; a service that ends is an error."""
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     while not stop.wait(1.0):
         for service in services:
@@ -84,14 +85,14 @@ def _how_to_go_on(home: Path) -> str:
     return f"""
 Serving until Ctrl-C. In another terminal, in this folder:
 
-  export PATH="{path}:$PATH"
-  rag ask "재택근무는 일주일에 며칠까지 할 수 있나요?"
-  rag search "annual leave" --explain
+  export PATH="{path}:$PATH" RAG_HOME="{home.resolve()}"
+  rag ask "회사 노트북을 잃어버리면 얼마 안에 신고해야 하나요?"
+  rag search "출장비 정산" --explain
   rag ingest FILE_OR_FOLDER
   TOKEN=$(rag token)
   grpcurl -plaintext 127.0.0.1:50051 list
   grpcurl -plaintext -H "authorization: Bearer $TOKEN" \\
-    -d '{{"query": "연차휴가는 며칠인가요?"}}' 127.0.0.1:50051 rag.gateway.v1.AnswerService/Answer
+    -d '{{"query": "출장비 정산서는 언제까지 제출하나요?"}}' 127.0.0.1:50051 rag.gateway.v1.AnswerService/Answer
 
 Keys: {home}/keys (for development alone). Logs: {home}/logs. Data: {home}/index."""
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -34,6 +35,7 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
     logs.configure("embedder", settings.log_level, settings.log_format)
     tracing = telemetry.configure("embedder", version("rag-platform"))
     directory = _directory(settings)
+    _import(settings)
     async with AsyncExitStack() as stack:
         stack.callback(tracing.close)
         analysis = stack.enter_context(ThreadPoolExecutor(1, "analysis"))
@@ -51,6 +53,12 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
 
         async with serving([service], settings, tracing, checks={"model": model}) as ports:
             yield ports
+
+
+def _import(settings: Settings) -> None:
+    """Import what loading needs before the first call can come: importing holds all threads."""
+    import_module(f"rag_embedder.adapters.{settings.runtime}")
+    import_module("rag_embedder.adapters.kiwi")
 
 
 def _directory(settings: Settings) -> Path | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Literal
 
+from rag_common.settings import SettingsInvalid
 from rag_embedder.settings import Settings
 
 BUILT_IN = "multilingual-e5-small"
@@ -27,7 +28,14 @@ def source(models_dir: Path, model: str) -> Path | str:
 
 def main() -> int:
     """Prepare the model of the settings, or the one named, saying what is done."""
-    settings = Settings.load()
+    try:
+        return _main(Settings.load())
+    except (SettingsInvalid, OSError) as error:
+        sys.stderr.write(f"{' '.join(str(error).split())}\n")
+        return 2
+
+
+def _main(settings: Settings) -> int:
     parser = argparse.ArgumentParser(prog="python -m rag_embedder.library", description=__doc__)
     parser.add_argument("--model", default=settings.model)
     parser.add_argument("--precision", default=settings.precision, choices=["int8", "fp32"])

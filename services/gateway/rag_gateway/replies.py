@@ -58,6 +58,7 @@ def answer(answered: Answered, call: Call, region: str) -> pb.AnswerResponse:
         provenance=made_with,
         request_id=call.request_id,
         trace_id=call.trace.trace_id,
+        incomplete_reason=written.cut_short,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rag_generator.evidence import Evidence, Passage, Sentence, read, weigh
 
-MIN_SCORE = 0.3
+MIN_SCORE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,10 @@ def answer(question: str, passages: Sequence[Passage], min_score: float = MIN_SC
 
 # A heading names a matter and a table's rule says nothing: neither is an answer.
 _MARKUP = re.compile(r"\s*#{1,6}\s.*|[\s|:=*_-]*")
+# A line under this many characters without a stop is a heading, a list's number or a page's title.
+_SHORT, _STOPS = 20, (".", "!", "?", "。", "다", "요", "음", "함")
+# What a second quote must cover of the question, as a share of what the first does.
+_SECOND = 0.6
 # How much of what the first quote leaves open counts in choosing the second.
 _GAIN = 0.5
 # Logistic regression of "the relevant passage is among these" on coverage and the passage's
@@ -63,7 +67,14 @@ def _best(evidence: Evidence) -> list[Sentence]:
     rest = [sentence for sentence in quotable if sentence.text != first.text]
     if not rest:
         return [first]
-    return [first, max(rest, key=lambda other: other.score + _GAIN * _gain(evidence, first, other))]
+    second = max(rest, key=lambda other: other.score + _GAIN * _gain(evidence, first, other))
+    return [first, second] if _adds(first, second) else [first]
+
+
+def _adds(first: Sentence, second: Sentence) -> bool:
+    """Whether a second quote says something: a short line is a title, and weak evidence is filler."""
+    whole = len(second.text) >= _SHORT or second.text.rstrip().endswith(_STOPS)
+    return whole and second.coverage >= _SECOND * first.coverage
 
 
 def _gain(evidence: Evidence, first: Sentence, other: Sentence) -> float:

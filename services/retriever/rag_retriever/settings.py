@@ -24,7 +24,9 @@ class Settings(ServiceSettings):
     )
     qdrant_url: str = Field("", description="URL of the Qdrant server, for the server engine.")
     qdrant_api_key: SecretStr = Field(SecretStr(""), description="API key of the Qdrant server.")
-    qdrant_timeout: int = Field(5, ge=1, le=300, description="Most seconds for a call to the Qdrant server.")
+    qdrant_timeout: int = Field(
+        5, ge=1, le=300, description="Most seconds for a call to the Qdrant server."
+    )
     qdrant_shards: int = Field(1, ge=1, le=1024, description="Shards of a new collection.")
     qdrant_replicas: int = Field(1, ge=1, le=16, description="Copies of each shard.")
     qdrant_write_copies: int = Field(

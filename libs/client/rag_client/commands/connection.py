@@ -135,6 +135,9 @@ def _told() -> Iterator[None]:
     except AppError as error:
         print(f"rag: {complaint(error)}", file=sys.stderr)
         raise typer.Exit(1) from error
+    except BrokenPipeError:
+        # Whoever reads has read enough; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError) as error:
         print(f"rag: {error}", file=sys.stderr)
         raise typer.Exit(1) from error

@@ -1,6 +1,7 @@
 """Calling another service: one channel, the caller's ids and what is left of its time, typed errors."""
 
 import asyncio
+import json
 import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
@@ -14,6 +15,10 @@ from rag_common.context import CALL, Trace
 from rag_common.rpc.status import from_rpc_error
 from rag_common.telemetry import Telemetry
 
+# Calls go round the replicas that say SERVING on their own health service.
+_BALANCING = json.dumps(
+    {"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}
+)
 # A callee stops this much before its caller, so that the caller can still say what happened.
 _MARGIN = 0.02
 
@@ -128,7 +133,13 @@ def peer_errors(name: str) -> Iterator[None]:
     try:
         yield
     except grpc.RpcError as error:
-        raise from_rpc_error(error, name) from error
+        failure = from_rpc_error(error, name)
+        if isinstance(failure, errors.Cancelled):
+            # We did not cancel it, so the peer went away with the call in hand.
+            failure = errors.Unavailable(
+                f"{name} went away", metadata={"peer": name}, retry_after=0.5
+            )
+        raise failure from error
 
 
 @asynccontextmanager
@@ -139,7 +150,7 @@ async def connected(
     options = [
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
-        ("grpc.lb_policy_name", "round_robin"),
+        ("grpc.service_config", _BALANCING),
         ("grpc.enable_http_proxy", 0),
         ("grpc.max_reconnect_backoff_ms", 1000),
         ("grpc.initial_reconnect_backoff_ms", 100),

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,20 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._telemetry = telemetry
         self._authenticate = authenticate
         self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._draining = False
         self._wrapped: dict[str, Handler] = {}
+
+    async def drain(self, grace: float) -> None:
+        """Refuse every new call with DRAINING, and return when none is served, or after `grace` s.
+
+        gRPC's own stop would cancel what waits in its queue, which callers cannot tell from failure.
+        """
+        self._draining = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self._idle.wait()
 
     async def intercept_service(
         self,
@@ -92,6 +105,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                         return await behave(request, context)
                 except Exception as error:
                     failure = served.failure(error)
+                await wire.read_out(request)
                 return await served.abort(context, failure)
 
         return unary
@@ -116,6 +130,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                             await _send(message, context)
                 except Exception as error:
                     failure = served.failure(error)
+                await wire.read_out(request)
                 await served.abort(context, failure)
 
         return stream
@@ -131,6 +146,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             token = CALL.set(call)
             served = Served(method, metadata, call, self._authenticate, self._check)
             self._in_flight += 1
+            self._idle.clear()
             try:
                 yield served
             except asyncio.CancelledError:
@@ -138,6 +154,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 raise
             finally:
                 self._in_flight -= 1
+                if not self._in_flight:
+                    self._idle.set()
                 served.report()
                 CALL.reset(token)
 
@@ -151,6 +169,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         )
 
     def _check(self, call: Call) -> None:
+        if self._draining:
+            raise errors.Draining("the service is stopping", retry_after=0.2)
         if self._in_flight > self._limits.max_in_flight:
             raise errors.ResourceExhausted("too many calls at once", retry_after=0.5)
         if call.remaining < self._limits.min_budget:

@@ -71,7 +71,8 @@ class Served:
 
     async def abort(self, context: Context, failure: errors.AppError) -> Any:
         """End the call with the failure."""
-        trailers: Any = status.trailers(failure, self.call)
+        # The handler may have named the call anew.
+        trailers: Any = status.trailers(failure, CALL.get() or self.call)
         return await context.abort(status.code(failure), status.message(failure), trailers)
 
     def report(self) -> None:

@@ -66,6 +66,8 @@ async def serving(
         )
     probes = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, probes)
+    if settings.reflection:
+        reflection.enable_server_reflection([health.SERVICE_NAME, reflection.SERVICE_NAME], probes)
     ports = Ports(
         _listen(server, settings.host, settings.port),
         _listen(probes, settings.host, settings.health_port),
@@ -82,7 +84,11 @@ async def serving(
         polling.cancel()
         with suppress(asyncio.CancelledError):
             await polling
-        await _drain(server, probes, readiness, settings)
+        await readiness.withdraw()
+        await asyncio.sleep(settings.drain_delay)
+        await interceptor.drain(settings.grace)
+        await server.stop(settings.grace)
+        await probes.stop(None)
 
 
 def run(app: Callable[[], AbstractAsyncContextManager[object]]) -> None:
@@ -109,18 +115,6 @@ async def _until_signal(app: Callable[[], AbstractAsyncContextManager[object]]) 
         await stop.wait()
         log.info("stopping")
     log.info("stopped")
-
-
-async def _drain(
-    server: grpc.aio.Server,
-    probes: grpc.aio.Server,
-    readiness: Readiness,
-    settings: ServiceSettings,
-) -> None:
-    await readiness.withdraw()
-    await asyncio.sleep(settings.drain_delay)
-    await server.stop(settings.grace)
-    await probes.stop(None)
 
 
 def _listen(server: grpc.aio.Server, host: str, port: int) -> int:

@@ -1,13 +1,16 @@
 """A handler's behaviour from bytes to bytes, so that an unreadable message is an error like any other."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from rag_common import errors
 from rag_common.rpc.types import Context, Handler
 
 Codec = Callable[[Any], Any]
+
+_READ_OUT_SECONDS = 0.5
 
 
 def kind(handler: Handler) -> str:
@@ -38,6 +41,20 @@ def stream(handler: Handler) -> Callable[..., AsyncGenerator[Any, None]]:
                 yield write(reply)
 
     return from_bytes
+
+
+async def read_out(request: Any) -> None:
+    """Take what a client still streams, for a moment, before its call is refused.
+
+    To a client that is sending, an early end looks like a broken connection: it gets INTERNAL
+    instead of the refusal.
+    """
+    if not isinstance(request, AsyncIterator):
+        return
+    with suppress(Exception):
+        async with asyncio.timeout(_READ_OUT_SECONDS):
+            async for _ in request:
+                pass
 
 
 def _reader(handler: Handler) -> Codec:

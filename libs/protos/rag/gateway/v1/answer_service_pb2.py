@@ -29,7 +29,7 @@ from rag.types.v1 import grounding_pb2 as rag_dot_types_dot_v1_dot_grounding__pb
 from rag.types.v1 import passage_pb2 as rag_dot_types_dot_v1_dot_passage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rag/gateway/v1/answer_service.proto\x12\x0erag.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1crag/gateway/v1/options.proto\x1a\x1crag/types/v1/grounding.proto\x1a\x1arag/types/v1/passage.proto\"\x8d\x02\n\rAnswerRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x33\n\tretrieval\x18\x02 \x01(\x0b\x32 .rag.gateway.v1.RetrievalOptions\x12\x35\n\ngeneration\x18\x03 \x01(\x0b\x32!.rag.gateway.v1.GenerationOptions\x12\x33\n\tgrounding\x18\x04 \x01(\x0b\x32 .rag.gateway.v1.GroundingOptions\x12\'\n\x08passages\x18\x05 \x03(\x0b\x32\x15.rag.types.v1.Passage\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x0f\n\x07\x65xplain\x18\x07 \x01(\x08\"\xab\x03\n\x0e\x41nswerResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12)\n\tcitations\x18\x02 \x03(\x0b\x32\x16.rag.types.v1.Citation\x12/\n\nreferences\x18\x03 \x03(\x0b\x32\x1b.rag.types.v1.ScoredPassage\x12*\n\tgrounding\x18\x04 \x01(\x0b\x32\x17.rag.types.v1.Grounding\x12\x33\n\x0eskipped_reason\x18\x05 \x01(\x0e\x32\x1b.rag.types.v1.SkippedReason\x12\x17\n\nconfidence\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\"\n\x05usage\x18\x07 \x01(\x0b\x32\x13.rag.types.v1.Usage\x12,\n\x07timings\x18\x08 \x03(\x0b\x32\x1b.rag.gateway.v1.StageTiming\x12.\n\nprovenance\x18\t \x01(\x0b\x32\x1a.rag.gateway.v1.Provenance\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x10\n\x08trace_id\x18\x0b \x01(\tB\r\n\x0b_confidence\"\x93\x02\n\x13StreamAnswerRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x33\n\tretrieval\x18\x02 \x01(\x0b\x32 .rag.gateway.v1.RetrievalOptions\x12\x35\n\ngeneration\x18\x03 \x01(\x0b\x32!.rag.gateway.v1.GenerationOptions\x12\x33\n\tgrounding\x18\x04 \x01(\x0b\x32 .rag.gateway.v1.GroundingOptions\x12\'\n\x08passages\x18\x05 \x03(\x0b\x32\x15.rag.types.v1.Passage\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x0f\n\x07\x65xplain\x18\x07 \x01(\x08\"\xc0\x03\n\x14StreamAnswerResponse\x12*\n\x07started\x18\x01 \x01(\x0b\x32\x17.rag.gateway.v1.StartedH\x00\x12.\n\tretrieved\x18\x02 \x01(\x0b\x32\x19.rag.gateway.v1.RetrievedH\x00\x12&\n\x05\x64\x65lta\x18\x03 \x01(\x0b\x32\x15.rag.gateway.v1.DeltaH\x00\x12*\n\x08\x63itation\x18\x04 \x01(\x0b\x32\x16.rag.types.v1.CitationH\x00\x12,\n\tgrounding\x18\x05 \x01(\x0b\x32\x17.rag.types.v1.GroundingH\x00\x12.\n\theartbeat\x18\x06 \x01(\x0b\x32\x19.rag.gateway.v1.HeartbeatH\x00\x12*\n\x07warning\x18\x07 \x01(\x0b\x32\x17.rag.gateway.v1.WarningH\x00\x12\x33\n\tcompleted\x18\x08 \x01(\x0b\x32\x1e.rag.gateway.v1.AnswerResponseH\x00\x12\x30\n\nincomplete\x18\t \x01(\x0b\x32\x1a.rag.gateway.v1.IncompleteH\x00\x42\x07\n\x05\x65vent\"/\n\x07Started\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08trace_id\x18\x02 \x01(\t\"<\n\tRetrieved\x12/\n\nreferences\x18\x01 \x03(\x0b\x32\x1b.rag.types.v1.ScoredPassage\"\'\n\x05\x44\x65lta\x12\x10\n\x08sequence\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\"7\n\tHeartbeat\x12*\n\x07\x65lapsed\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"*\n\x07Warning\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"-\n\nIncomplete\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"x\n\rSearchRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x33\n\tretrieval\x18\x02 \x01(\x0b\x32 .rag.gateway.v1.RetrievalOptions\x12\x0f\n\x07\x65xplain\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\xd8\x01\n\x0eSearchResponse\x12-\n\x08passages\x18\x01 \x03(\x0b\x32\x1b.rag.types.v1.ScoredPassage\x12\x13\n\x0bquery_terms\x18\x02 \x03(\t\x12,\n\x07timings\x18\x03 \x03(\x0b\x32\x1b.rag.gateway.v1.StageTiming\x12.\n\nprovenance\x18\x04 \x01(\x0b\x32\x1a.rag.gateway.v1.Provenance\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x10\n\x08trace_id\x18\x06 \x01(\t\"N\n\x15\x43heckGroundingRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\'\n\x08passages\x18\x02 \x03(\x0b\x32\x15.rag.types.v1.Passage\"V\n\x16\x43heckGroundingResponse\x12*\n\tgrounding\x18\x01 \x01(\x0b\x32\x17.rag.types.v1.Grounding\x12\x10\n\x08trace_id\x18\x02 \x01(\t\"\x18\n\x16GetCapabilitiesRequest\"\xd7\x01\n\x17GetCapabilitiesResponse\x12\x19\n\x11generation_models\x18\x01 \x03(\t\x12\x31\n\tembedding\x18\x02 \x01(\x0b\x32\x1e.rag.gateway.v1.EmbeddingModel\x12\x10\n\x08reranker\x18\x03 \x01(\t\x12\x13\n\x0bmedia_types\x18\x04 \x03(\t\x12&\n\x06limits\x18\x05 \x01(\x0b\x32\x16.rag.gateway.v1.Limits\x12\x0e\n\x06region\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\t\"H\n\x0e\x45mbeddingModel\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\ndimensions\x18\x02 \x01(\r\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\"\xb2\x01\n\x06Limits\x12\x18\n\x10query_characters\x18\x01 \x01(\r\x12\r\n\x05top_k\x18\x02 \x01(\r\x12\x12\n\ncandidates\x18\x03 \x01(\r\x12\x10\n\x08passages\x18\x04 \x01(\r\x12\x16\n\x0e\x64ocument_bytes\x18\x05 \x01(\x04\x12\x14\n\x0cupload_bytes\x18\x06 \x01(\x04\x12+\n\x08\x64\x65\x61\x64line\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration2\xd9\x04\n\rAnswerService\x12\x61\n\x06\x41nswer\x12\x1d.rag.gateway.v1.AnswerRequest\x1a\x1e.rag.gateway.v1.AnswerResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\"\n/v1/answer:\x01*\x12|\n\x0cStreamAnswer\x12#.rag.gateway.v1.StreamAnswerRequest\x1a$.rag.gateway.v1.StreamAnswerResponse\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\"\x11/v1/answer:stream:\x01*0\x01\x12\x61\n\x06Search\x12\x1d.rag.gateway.v1.SearchRequest\x1a\x1e.rag.gateway.v1.SearchResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\"\n/v1/search:\x01*\x12\x82\x01\n\x0e\x43heckGrounding\x12%.rag.gateway.v1.CheckGroundingRequest\x1a&.rag.gateway.v1.CheckGroundingResponse\"!\x90\x02\x01\x82\xd3\xe4\x93\x02\x18\"\x13/v1/grounding:check:\x01*\x12\x7f\n\x0fGetCapabilities\x12&.rag.gateway.v1.GetCapabilitiesRequest\x1a\'.rag.gateway.v1.GetCapabilitiesResponse\"\x1b\x90\x02\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/capabilitiesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rag/gateway/v1/answer_service.proto\x12\x0erag.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1crag/gateway/v1/options.proto\x1a\x1crag/types/v1/grounding.proto\x1a\x1arag/types/v1/passage.proto\"\x8d\x02\n\rAnswerRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x33\n\tretrieval\x18\x02 \x01(\x0b\x32 .rag.gateway.v1.RetrievalOptions\x12\x35\n\ngeneration\x18\x03 \x01(\x0b\x32!.rag.gateway.v1.GenerationOptions\x12\x33\n\tgrounding\x18\x04 \x01(\x0b\x32 .rag.gateway.v1.GroundingOptions\x12\'\n\x08passages\x18\x05 \x03(\x0b\x32\x15.rag.types.v1.Passage\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x0f\n\x07\x65xplain\x18\x07 \x01(\x08\"\xc6\x03\n\x0e\x41nswerResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12)\n\tcitations\x18\x02 \x03(\x0b\x32\x16.rag.types.v1.Citation\x12/\n\nreferences\x18\x03 \x03(\x0b\x32\x1b.rag.types.v1.ScoredPassage\x12*\n\tgrounding\x18\x04 \x01(\x0b\x32\x17.rag.types.v1.Grounding\x12\x33\n\x0eskipped_reason\x18\x05 \x01(\x0e\x32\x1b.rag.types.v1.SkippedReason\x12\x17\n\nconfidence\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\"\n\x05usage\x18\x07 \x01(\x0b\x32\x13.rag.types.v1.Usage\x12,\n\x07timings\x18\x08 \x03(\x0b\x32\x1b.rag.gateway.v1.StageTiming\x12.\n\nprovenance\x18\t \x01(\x0b\x32\x1a.rag.gateway.v1.Provenance\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x10\n\x08trace_id\x18\x0b \x01(\t\x12\x19\n\x11incomplete_reason\x18\x0c \x01(\tB\r\n\x0b_confidence\"\x93\x02\n\x13StreamAnswerRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x33\n\tretrieval\x18\x02 \x01(\x0b\x32 .rag.gateway.v1.RetrievalOptions\x12\x35\n\ngeneration\x18\x03 \x01(\x0b\x32!.rag.gateway.v1.GenerationOptions\x12\x33\n\tgrounding\x18\x04 \x01(\x0b\x32 .rag.gateway.v1.GroundingOptions\x12\'\n\x08passages\x18\x05 \x03(\x0b\x32\x15.rag.types.v1.Passage\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x0f\n\x07\x65xplain\x18\x07 \x01(\x08\"\xc0\x03\n\x14StreamAnswerResponse\x12*\n\x07started\x18\x01 \x01(\x0b\x32\x17.rag.gateway.v1.StartedH\x00\x12.\n\tretrieved\x18\x02 \x01(\x0b\x32\x19.rag.gateway.v1.RetrievedH\x00\x12&\n\x05\x64\x65lta\x18\x03 \x01(\x0b\x32\x15.rag.gateway.v1.DeltaH\x00\x12*\n\x08\x63itation\x18\x04 \x01(\x0b\x32\x16.rag.types.v1.CitationH\x00\x12,\n\tgrounding\x18\x05 \x01(\x0b\x32\x17.rag.types.v1.GroundingH\x00\x12.\n\theartbeat\x18\x06 \x01(\x0b\x32\x19.rag.gateway.v1.HeartbeatH\x00\x12*\n\x07warning\x18\x07 \x01(\x0b\x32\x17.rag.gateway.v1.WarningH\x00\x12\x33\n\tcompleted\x18\x08 \x01(\x0b\x32\x1e.rag.gateway.v1.AnswerResponseH\x00\x12\x30\n\nincomplete\x18\t \x01(\x0b\x32\x1a.rag.gateway.v1.IncompleteH\x00\x42\x07\n\x05\x65vent\"/\n\x07Started\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08trace_id\x18\x02 \x01(\t\"<\n\tRetrieved\x12/\n\nreferences\x18\x01 \x03(\x0b\x32\x1b.rag.types.v1.ScoredPassage\"\'\n\x05\x44\x65lta\x12\x10\n\x08sequence\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\"7\n\tHeartbeat\x12*\n\x07\x65lapsed\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"*\n\x07Warning\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"-\n\nIncomplete\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"x\n\rSearchRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x33\n\tretrieval\x18\x02 \x01(\x0b\x32 .rag.gateway.v1.RetrievalOptions\x12\x0f\n\x07\x65xplain\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\xd8\x01\n\x0eSearchResponse\x12-\n\x08passages\x18\x01 \x03(\x0b\x32\x1b.rag.types.v1.ScoredPassage\x12\x13\n\x0bquery_terms\x18\x02 \x03(\t\x12,\n\x07timings\x18\x03 \x03(\x0b\x32\x1b.rag.gateway.v1.StageTiming\x12.\n\nprovenance\x18\x04 \x01(\x0b\x32\x1a.rag.gateway.v1.Provenance\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x10\n\x08trace_id\x18\x06 \x01(\t\"N\n\x15\x43heckGroundingRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\'\n\x08passages\x18\x02 \x03(\x0b\x32\x15.rag.types.v1.Passage\"V\n\x16\x43heckGroundingResponse\x12*\n\tgrounding\x18\x01 \x01(\x0b\x32\x17.rag.types.v1.Grounding\x12\x10\n\x08trace_id\x18\x02 \x01(\t\"\x18\n\x16GetCapabilitiesRequest\"\xd7\x01\n\x17GetCapabilitiesResponse\x12\x19\n\x11generation_models\x18\x01 \x03(\t\x12\x31\n\tembedding\x18\x02 \x01(\x0b\x32\x1e.rag.gateway.v1.EmbeddingModel\x12\x10\n\x08reranker\x18\x03 \x01(\t\x12\x13\n\x0bmedia_types\x18\x04 \x03(\t\x12&\n\x06limits\x18\x05 \x01(\x0b\x32\x16.rag.gateway.v1.Limits\x12\x0e\n\x06region\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\t\"H\n\x0e\x45mbeddingModel\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\ndimensions\x18\x02 \x01(\r\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\"\xb2\x01\n\x06Limits\x12\x18\n\x10query_characters\x18\x01 \x01(\r\x12\r\n\x05top_k\x18\x02 \x01(\r\x12\x12\n\ncandidates\x18\x03 \x01(\r\x12\x10\n\x08passages\x18\x04 \x01(\r\x12\x16\n\x0e\x64ocument_bytes\x18\x05 \x01(\x04\x12\x14\n\x0cupload_bytes\x18\x06 \x01(\x04\x12+\n\x08\x64\x65\x61\x64line\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration2\xd9\x04\n\rAnswerService\x12\x61\n\x06\x41nswer\x12\x1d.rag.gateway.v1.AnswerRequest\x1a\x1e.rag.gateway.v1.AnswerResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\"\n/v1/answer:\x01*\x12|\n\x0cStreamAnswer\x12#.rag.gateway.v1.StreamAnswerRequest\x1a$.rag.gateway.v1.StreamAnswerResponse\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\"\x11/v1/answer:stream:\x01*0\x01\x12\x61\n\x06Search\x12\x1d.rag.gateway.v1.SearchRequest\x1a\x1e.rag.gateway.v1.SearchResponse\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\"\n/v1/search:\x01*\x12\x82\x01\n\x0e\x43heckGrounding\x12%.rag.gateway.v1.CheckGroundingRequest\x1a&.rag.gateway.v1.CheckGroundingResponse\"!\x90\x02\x01\x82\xd3\xe4\x93\x02\x18\"\x13/v1/grounding:check:\x01*\x12\x7f\n\x0fGetCapabilities\x12&.rag.gateway.v1.GetCapabilitiesRequest\x1a\'.rag.gateway.v1.GetCapabilitiesResponse\"\x1b\x90\x02\x01\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/capabilitiesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,39 +49,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANSWERREQUEST']._serialized_start=206
   _globals['_ANSWERREQUEST']._serialized_end=475
   _globals['_ANSWERRESPONSE']._serialized_start=478
-  _globals['_ANSWERRESPONSE']._serialized_end=905
-  _globals['_STREAMANSWERREQUEST']._serialized_start=908
-  _globals['_STREAMANSWERREQUEST']._serialized_end=1183
-  _globals['_STREAMANSWERRESPONSE']._serialized_start=1186
-  _globals['_STREAMANSWERRESPONSE']._serialized_end=1634
-  _globals['_STARTED']._serialized_start=1636
-  _globals['_STARTED']._serialized_end=1683
-  _globals['_RETRIEVED']._serialized_start=1685
-  _globals['_RETRIEVED']._serialized_end=1745
-  _globals['_DELTA']._serialized_start=1747
-  _globals['_DELTA']._serialized_end=1786
-  _globals['_HEARTBEAT']._serialized_start=1788
-  _globals['_HEARTBEAT']._serialized_end=1843
-  _globals['_WARNING']._serialized_start=1845
-  _globals['_WARNING']._serialized_end=1887
-  _globals['_INCOMPLETE']._serialized_start=1889
-  _globals['_INCOMPLETE']._serialized_end=1934
-  _globals['_SEARCHREQUEST']._serialized_start=1936
-  _globals['_SEARCHREQUEST']._serialized_end=2056
-  _globals['_SEARCHRESPONSE']._serialized_start=2059
-  _globals['_SEARCHRESPONSE']._serialized_end=2275
-  _globals['_CHECKGROUNDINGREQUEST']._serialized_start=2277
-  _globals['_CHECKGROUNDINGREQUEST']._serialized_end=2355
-  _globals['_CHECKGROUNDINGRESPONSE']._serialized_start=2357
-  _globals['_CHECKGROUNDINGRESPONSE']._serialized_end=2443
-  _globals['_GETCAPABILITIESREQUEST']._serialized_start=2445
-  _globals['_GETCAPABILITIESREQUEST']._serialized_end=2469
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=2472
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=2687
-  _globals['_EMBEDDINGMODEL']._serialized_start=2689
-  _globals['_EMBEDDINGMODEL']._serialized_end=2761
-  _globals['_LIMITS']._serialized_start=2764
-  _globals['_LIMITS']._serialized_end=2942
-  _globals['_ANSWERSERVICE']._serialized_start=2945
-  _globals['_ANSWERSERVICE']._serialized_end=3546
+  _globals['_ANSWERRESPONSE']._serialized_end=932
+  _globals['_STREAMANSWERREQUEST']._serialized_start=935
+  _globals['_STREAMANSWERREQUEST']._serialized_end=1210
+  _globals['_STREAMANSWERRESPONSE']._serialized_start=1213
+  _globals['_STREAMANSWERRESPONSE']._serialized_end=1661
+  _globals['_STARTED']._serialized_start=1663
+  _globals['_STARTED']._serialized_end=1710
+  _globals['_RETRIEVED']._serialized_start=1712
+  _globals['_RETRIEVED']._serialized_end=1772
+  _globals['_DELTA']._serialized_start=1774
+  _globals['_DELTA']._serialized_end=1813
+  _globals['_HEARTBEAT']._serialized_start=1815
+  _globals['_HEARTBEAT']._serialized_end=1870
+  _globals['_WARNING']._serialized_start=1872
+  _globals['_WARNING']._serialized_end=1914
+  _globals['_INCOMPLETE']._serialized_start=1916
+  _globals['_INCOMPLETE']._serialized_end=1961
+  _globals['_SEARCHREQUEST']._serialized_start=1963
+  _globals['_SEARCHREQUEST']._serialized_end=2083
+  _globals['_SEARCHRESPONSE']._serialized_start=2086
+  _globals['_SEARCHRESPONSE']._serialized_end=2302
+  _globals['_CHECKGROUNDINGREQUEST']._serialized_start=2304
+  _globals['_CHECKGROUNDINGREQUEST']._serialized_end=2382
+  _globals['_CHECKGROUNDINGRESPONSE']._serialized_start=2384
+  _globals['_CHECKGROUNDINGRESPONSE']._serialized_end=2470
+  _globals['_GETCAPABILITIESREQUEST']._serialized_start=2472
+  _globals['_GETCAPABILITIESREQUEST']._serialized_end=2496
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=2499
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=2714
+  _globals['_EMBEDDINGMODEL']._serialized_start=2716
+  _globals['_EMBEDDINGMODEL']._serialized_end=2788
+  _globals['_LIMITS']._serialized_start=2791
+  _globals['_LIMITS']._serialized_end=2969
+  _globals['_ANSWERSERVICE']._serialized_start=2972
+  _globals['_ANSWERSERVICE']._serialized_end=3573
 # @@protoc_insertion_point(module_scope)

@@ -32,7 +32,7 @@ class AnswerRequest(_message.Message):
     def __init__(self, query: _Optional[str] = ..., retrieval: _Optional[_Union[_options_pb2.RetrievalOptions, _Mapping]] = ..., generation: _Optional[_Union[_options_pb2.GenerationOptions, _Mapping]] = ..., grounding: _Optional[_Union[_options_pb2.GroundingOptions, _Mapping]] = ..., passages: _Optional[_Iterable[_Union[_passage_pb2.Passage, _Mapping]]] = ..., request_id: _Optional[str] = ..., explain: _Optional[bool] = ...) -> None: ...
 
 class AnswerResponse(_message.Message):
-    __slots__ = ("text", "citations", "references", "grounding", "skipped_reason", "confidence", "usage", "timings", "provenance", "request_id", "trace_id")
+    __slots__ = ("text", "citations", "references", "grounding", "skipped_reason", "confidence", "usage", "timings", "provenance", "request_id", "trace_id", "incomplete_reason")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     CITATIONS_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
@@ -44,6 +44,7 @@ class AnswerResponse(_message.Message):
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    INCOMPLETE_REASON_FIELD_NUMBER: _ClassVar[int]
     text: str
     citations: _containers.RepeatedCompositeFieldContainer[_grounding_pb2.Citation]
     references: _containers.RepeatedCompositeFieldContainer[_passage_pb2.ScoredPassage]
@@ -55,7 +56,8 @@ class AnswerResponse(_message.Message):
     provenance: _options_pb2.Provenance
     request_id: str
     trace_id: str
-    def __init__(self, text: _Optional[str] = ..., citations: _Optional[_Iterable[_Union[_grounding_pb2.Citation, _Mapping]]] = ..., references: _Optional[_Iterable[_Union[_passage_pb2.ScoredPassage, _Mapping]]] = ..., grounding: _Optional[_Union[_grounding_pb2.Grounding, _Mapping]] = ..., skipped_reason: _Optional[_Union[_grounding_pb2.SkippedReason, str]] = ..., confidence: _Optional[float] = ..., usage: _Optional[_Union[_grounding_pb2.Usage, _Mapping]] = ..., timings: _Optional[_Iterable[_Union[_options_pb2.StageTiming, _Mapping]]] = ..., provenance: _Optional[_Union[_options_pb2.Provenance, _Mapping]] = ..., request_id: _Optional[str] = ..., trace_id: _Optional[str] = ...) -> None: ...
+    incomplete_reason: str
+    def __init__(self, text: _Optional[str] = ..., citations: _Optional[_Iterable[_Union[_grounding_pb2.Citation, _Mapping]]] = ..., references: _Optional[_Iterable[_Union[_passage_pb2.ScoredPassage, _Mapping]]] = ..., grounding: _Optional[_Union[_grounding_pb2.Grounding, _Mapping]] = ..., skipped_reason: _Optional[_Union[_grounding_pb2.SkippedReason, str]] = ..., confidence: _Optional[float] = ..., usage: _Optional[_Union[_grounding_pb2.Usage, _Mapping]] = ..., timings: _Optional[_Iterable[_Union[_options_pb2.StageTiming, _Mapping]]] = ..., provenance: _Optional[_Union[_options_pb2.Provenance, _Mapping]] = ..., request_id: _Optional[str] = ..., trace_id: _Optional[str] = ..., incomplete_reason: _Optional[str] = ...) -> None: ...
 
 class StreamAnswerRequest(_message.Message):
     __slots__ = ("query", "retrieval", "generation", "grounding", "passages", "request_id", "explain")

@@ -178,8 +178,8 @@ def _sparse(record: edge.Record) -> SparseVector:
 
 
 def _is_id(text: str) -> bool:
+    """Whether this is an id as we write it; UUID reads other spellings too."""
     try:
-        UUID(text)
+        return str(UUID(text)) == text
     except ValueError:
         return False
-    return True

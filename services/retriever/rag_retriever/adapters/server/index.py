@@ -183,8 +183,8 @@ class ServerIndex:
 
 
 def _is_id(text: str) -> bool:
+    """Whether this is an id as we write it; UUID reads other spellings too."""
     try:
-        UUID(text)
+        return str(UUID(text)) == text
     except ValueError:
         return False
-    return True
