@@ -156,7 +156,11 @@ async def test_sigterm_under_load_drains_and_ends_well(
         await revive(mortal)
         await running.flows()
     assert running.stored <= set(await caller.every_document(page_size=100))
-    assert {found.code for found in running.failures} <= {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
+    codes = {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
+    if stopped == "gateway":
+        # A call of the very moment in which the listener closes is cancelled by gRPC, unbegun.
+        codes.add("CANCELLED")
+    assert {found.code for found in running.failures} <= codes
     assert all(map(is_contract, running.failures))
 
 
