@@ -118,7 +118,9 @@ def test_an_interrupt_cancels_the_call_and_ends_with_130(
     silence = Silence()
     neighbour.says(method, silence)
     (tmp_path / "a.txt").write_text("a")
-    code = "from rag_client.command import main; main()"
+    # Started in the background of a script, Python would have been told to ignore the interrupt.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heed}; from rag_client.command import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *words, "--target", target],
         cwd=tmp_path,
