@@ -17,8 +17,8 @@ SAMPLES = ROOT / "samples"
 def main() -> int:
     """Run until Ctrl-C, or with ONCE=1 until the questions are answered."""
     home = Path(os.environ.setdefault("RAG_HOME", ".rag"))
-    # Ended by one of these at once, it would leave the services running.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # Ended by one of these at once, or deaf to it, it would leave the services running.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
         _run(home, once=os.environ.get("ONCE", "") not in ("", "0"))
