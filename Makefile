@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run test check format lint types protos protos-check imports eval bench settings clean
+.PHONY: help run test check format lint types security protos protos-check openapi eval bench injection settings clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -16,15 +16,16 @@ $(READY): pyproject.toml scripts/setup.sh
 	@bash scripts/setup.sh $(VENV)
 	@touch $@
 
-run: $(READY) ## start the four services, ingest the samples, ask three questions; ONCE=1 stops then
+run: $(READY) ## start the four services, ingest the samples, ask three questions; ONCE=1 stops then, VAULT=1 EDGE=1 add Vault and Envoy
 	@exec $(BIN)/python -m rag_local
 
 test: $(READY) ## all tests, with the real parts
 	@$(BIN)/python -m rag_embedder.library
 	@$(BIN)/pytest $(TESTS)
 
-check: $(READY) protos-check lint types test ## what CI runs
+check: $(READY) protos-check lint types security test ## what CI runs
 	@ONCE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
+	@ONCE=1 VAULT=1 EDGE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 
 format: $(READY) ## put the code into form
 	@$(BIN)/ruff format .
@@ -42,8 +43,20 @@ types: $(READY) ## mypy, strict
 protos: $(READY) ## generate libs/protos from protos
 	@$(BIN)/python scripts/protos.py
 
-protos-check: $(READY) ## whether libs/protos is current
+protos-check: $(READY) ## whether libs/protos, docs/openapi.json and the edge's descriptors are current
 	@$(BIN)/python scripts/protos.py --check
+	@$(BIN)/python -m scripts.openapi --check
+	@$(BIN)/python scripts/descriptors.py --check
+
+openapi: $(READY) ## write docs/openapi.json and the edge's descriptors from the contract
+	@$(BIN)/python -m scripts.openapi
+	@$(BIN)/python scripts/descriptors.py
+
+security: $(READY) ## unsafe code, secrets, private keys, known vulnerabilities (AUDIT_REQUIRED=true insists)
+	@$(BIN)/python scripts/security.py
+
+injection: $(READY) ## prompt injection through each backend; writes docs/injection.md
+	@$(BIN)/python scripts/injection.py
 
 settings: $(READY) ## write docs/settings.md, docs/errors.md and the .env templates from the code
 	@$(BIN)/python scripts/settings.py
@@ -53,7 +66,7 @@ eval: $(READY) ## quality on the sets in DATA, through a running gateway; writes
 	@$(BIN)/python scripts/evaluate.py $(DATA)
 
 bench: $(READY) ## speed on this machine beside the bare model; writes docs/benchmarks.md
-	@$(BIN)/python scripts/bench.py
+	@$(BIN)/python -m scripts.bench
 
 clean: ## remove the environment and what was built; data stays
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

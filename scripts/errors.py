@@ -38,7 +38,7 @@ def page() -> Iterator[str]:
         "One table for all services, made from the code by `make settings`. Branch on the reason in "
         f"`google.rpc.ErrorInfo` (domain `{DOMAIN}`); the message is for people and may change. Every "
         "error also carries `RequestInfo` (the request id, and the trace id as `serving_data`) and "
-        "`LocalizedMessage`, in Korean where the call's `accept-language` begins with `ko`. UNAVAILABLE "
+        "`LocalizedMessage`, in Korean where the call's `accept-language` prefers it. UNAVAILABLE "
         "with a time to come back also sets `grpc-retry-pushback-ms`, which gRPC's own retries obey. "
         "“No answer” is not an error: see `skipped_reason`."
     )

@@ -27,9 +27,9 @@ def main() -> int:
     os.environ["EMBEDDER_MODELS_DIR"] = models
     output = sys.argv[2] if len(sys.argv) > 2 else "docs/quality.md"
     try:
-        with platform(home):
+        with platform(home) as running:
             sets = ["--fusion", "rrf", "--fusion", "dbsf", "--answers", "500"]
-            rag("eval", sys.argv[1], *sets, "--markdown", output, home=home)
+            rag("eval", sys.argv[1], *sets, "--markdown", output, access=running.access)
         found = Path(output).read_text("utf-8")
         Path(output).write_text(f"{_HEAD}\n{found}", "utf-8")
     except StartFailed as error:

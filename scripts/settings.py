@@ -1,5 +1,6 @@
 """Write docs/settings.md and the .env templates from the settings; --check only says what is stale."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from rag_common.settings import ServiceSettings
+from rag_common.vault.settings import VaultSettings
 from rag_embedder.settings import Settings as EmbedderSettings
 from rag_gateway.settings import Settings as GatewaySettings
 from rag_generator.settings import Settings as GeneratorSettings
@@ -27,27 +29,37 @@ SERVICES: dict[str, type[ServiceSettings]] = {
 COMPUTED = {
     "EMBEDDER_LANES": "number of cores",
     "GENERATOR_LLAMA_THREADS": "number of cores",
+    "GATEWAY_SEARCHES": "3 × number of cores",
     "EMBEDDER_MODELS_DIR": ".rag/models",
     "RETRIEVER_DATA_DIR": ".rag/index",
     "GATEWAY_JWKS": ".rag/keys/jwks.json",
+    "GATEWAY_SIGNING_KEY": ".rag/keys/dev.pem",
+    "GATEWAY_CREDENTIALS_FILE": ".rag/credentials/credentials.sqlite",
 }
 # What differs from the default where the platform serves others.
 PRODUCTION = {
-    "HOST": "0.0.0.0",  # noqa: S104
+    "HOST": "0.0.0.0",  # noqa: S104  # nosec B104
     "LOG_FORMAT": "json",
     "DRAIN_DELAY": "5",
     "REFLECTION": "false",
     "REGION": "REGION-NAME",
+    "TLS": "vault",
+    "VAULT_ADDRESS": "https://vault:8200",
 }
 PRODUCTION_OF = {
     "GATEWAY_EMBEDDER_TARGET": "dns:///rag-embedder:50052",
     "GATEWAY_RETRIEVER_TARGET": "dns:///rag-retriever:50053",
     "GATEWAY_GENERATOR_TARGET": "dns:///rag-generator:50054",
-    "GATEWAY_JWKS": "https://ISSUER/.well-known/jwks.json",
-    "GATEWAY_ISSUER": "https://ISSUER",
+    "GATEWAY_ISSUER": "https://RAG-HOST",
+    "GATEWAY_SIGNER": "vault",
+    "GATEWAY_CREDENTIALS": "redis",
+    "GATEWAY_REDIS_URL": "rediss://redis:6379/0",
+    "GATEWAY_REDIS_PASSWORD": "vault:rag/gateway/redis#password",
+    "GATEWAY_ADDRESS_HEADER": "x-envoy-external-address",
     "EMBEDDER_MODELS_DIR": "/models",
     "RETRIEVER_ENGINE": "server",
-    "RETRIEVER_QDRANT_URL": "http://qdrant:6333",
+    "RETRIEVER_QDRANT_URL": "https://qdrant:6333",
+    "RETRIEVER_QDRANT_API_KEY": "vault:rag/retriever/qdrant#api_key",
     "RETRIEVER_QDRANT_REPLICAS": "2",
 }
 LAPTOP = ("PORT", "LOG_LEVEL")
@@ -83,7 +95,7 @@ def page() -> Iterator[str]:
         "names it. `RAG_HOME` moves the default folders from `.rag`. Traces leave where the standard "
         "`OTEL_EXPORTER_OTLP_ENDPOINT` says."
     )
-    shared = set(ServiceSettings.model_fields)
+    shared = set(VaultSettings.model_fields)
     yield from [
         "",
         "## Every service",
@@ -91,9 +103,9 @@ def page() -> Iterator[str]:
         "With the service's prefix, for example `GATEWAY_HOST`.",
         "",
     ]
-    own_ports = {"port", "health_port"}
+    own_ports = {"port", "health_port", "http_port"}
     yield from table(
-        "", {n: f for n, f in ServiceSettings.model_fields.items() if n not in own_ports}
+        "", {n: f for n, f in VaultSettings.model_fields.items() if n not in own_ports}
     )
     for name, settings in SERVICES.items():
         prefix = settings.model_config["env_prefix"]
@@ -147,7 +159,8 @@ def limits(field: FieldInfo) -> str:
 
 def pattern(metadata: list[Any]) -> str:
     rules = [str(rule.pattern) for rule in metadata if getattr(rule, "pattern", None)]
-    return rules[0].strip("^$()").replace("|", ", ") if rules else ""
+    choices = re.fullmatch(r"\^\(([a-z_|]+)\)\$", rules[0]) if rules else None
+    return choices[1].replace("|", ", ") if choices else ""
 
 
 def literal(annotation: Any) -> str:
@@ -176,8 +189,7 @@ def example() -> Iterator[str]:
 
 def production() -> Iterator[str]:
     yield "# For a cluster: what differs from the defaults. Capitals are for you to fill in."
-    yield "# Secrets come from the secret store and not from here:"
-    yield "# RETRIEVER_QDRANT_API_KEY, GENERATOR_OPENAI_API_KEY."
+    yield "# Secrets are not here but in Vault: vault:PATH#FIELD says where."
     for settings in SERVICES.values():
         prefix = settings.model_config["env_prefix"]
         yield ""

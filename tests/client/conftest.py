@@ -77,6 +77,7 @@ def rag(
     (keys / "dev.pem").write_bytes(pem)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RAG_TARGET", target)
-    monkeypatch.delenv("RAG_HOME", raising=False)
+    for name in ("RAG_HOME", "RAG_TENANT", "RAG_TOKEN", "RAG_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "200")
     return lambda *words: CliRunner().invoke(app, words)

@@ -14,7 +14,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from rag.gateway.v1 import answer_service_pb2, document_service_pb2
+from rag.gateway.v1 import access_service_pb2, answer_service_pb2, document_service_pb2
 from rag_common.context import Call, Trace
 from rag_common.errors import AppError
 from rag_common.rpc.status import code, trailers
@@ -132,6 +132,7 @@ def listening(
 
 
 _SERVICES = (
+    access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
     answer_service_pb2.DESCRIPTOR.services_by_name["AnswerService"],
     document_service_pb2.DESCRIPTOR.services_by_name["DocumentService"],
 )

@@ -100,6 +100,35 @@ def test_documents_are_listed_shown_and_deleted(rag: Rag, neighbour: Neighbour) 
     assert "4 passages" in rag("documents", "delete", "a").stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("-c", "rules", "show", "a"), "rules"),
+        (("show", "a", "-c", "rules"), "rules"),
+        (("-c", "rules", "show", "a", "-c", "other"), "other"),
+        (("show", "a"), "default"),
+    ],
+)
+def test_a_collection_before_the_subcommand_holds_for_it(
+    rag: Rag, neighbour: Neighbour, words: tuple[str, ...], expected: str
+) -> None:
+    neighbour.says("GetDocument", documents.GetDocumentResponse())
+    neighbour.says("ListPassages", documents.ListPassagesResponse())
+    rag("documents", *words)
+    assert [heard.request.collection for heard in neighbour.heard] == [expected, expected]
+
+
+def test_shared_options_before_the_subcommand_hold_for_it(
+    rag: Rag, neighbour: Neighbour, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAG_TARGET", "127.0.0.1:1")
+    neighbour.says("DeleteDocument", documents.DeleteDocumentResponse(deleted_passages=4))
+    given = ("--target", target, "--token", "given", "--json")
+    result = rag("documents", *given, "delete", "a")
+    assert json.loads(result.stdout) == {"deleted_passages": 4}
+    assert neighbour.heard[0].metadata["authorization"] == "Bearer given"
+
+
 def test_a_gateway_that_is_away_is_said_so(rag: Rag, neighbour: Neighbour) -> None:
     neighbour.says("GetDocument", *[PlainRefusal(grpc.StatusCode.UNAVAILABLE)] * 3)
     result = rag("documents", "show", "a")

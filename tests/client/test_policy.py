@@ -1,21 +1,16 @@
 """When a call is tried again, which calls may be, and where a target is."""
 
-from pathlib import Path
-
 import grpc
 import pytest
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from rag.gateway.v1 import answer_service_pb2, document_service_pb2
-from rag_client import Client, procedures
+from rag.gateway.v1 import access_service_pb2, answer_service_pb2, document_service_pb2
+from rag_client import procedures
 from rag_client.calls import Attempts, Retries
-from rag_client.channel import Gateway, is_loopback
+from rag_client.channel import is_loopback
 from rag_client.procedures import Procedure
 from rag_common import errors
 from rag_common.rpc.status import trailers
-from tests.client import replies
-from tests.client.certificates import self_signed
-from tests.client.neighbour import Neighbour, listening
 
 
 class Refusal(grpc.RpcError):
@@ -69,6 +64,7 @@ def test_attempts_share_one_deadline() -> None:
 def test_every_call_of_the_contract_is_offered_and_only_marked_ones_are_reads() -> None:
     offered = [item for item in vars(procedures).values() if isinstance(item, Procedure)]
     services = [
+        access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
         answer_service_pb2.DESCRIPTOR.services_by_name["AnswerService"],
         document_service_pb2.DESCRIPTOR.services_by_name["DocumentService"],
     ]
@@ -99,22 +95,3 @@ def test_every_call_of_the_contract_is_offered_and_only_marked_ones_are_reads() 
 )
 def test_a_target_on_this_machine_is_known(target: str, expected: bool) -> None:
     assert is_loopback(target) is expected
-
-
-def test_a_given_authority_is_trusted(neighbour: Neighbour, tmp_path: Path) -> None:
-    key, certificate = self_signed()
-    authority = tmp_path / "ca.pem"
-    authority.write_bytes(certificate)
-    credentials = grpc.ssl_server_credentials([(key, certificate)])
-    neighbour.says("Search", replies.search())
-    with (
-        listening(neighbour, credentials) as port,
-        Client(f"localhost:{port}", tls=authority) as client,
-    ):
-        client.search("연차")
-    assert len(neighbour.heard) == 1
-
-
-def test_an_authority_that_is_not_there_is_an_error_at_once() -> None:
-    with pytest.raises(FileNotFoundError):
-        Gateway("localhost:1", Path("/nowhere/ca.pem")).open()

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
+import aiohttp
 import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from rag_common import errors
-from rag_common.rpc.health import Check, Readiness
-from tests.rpc import NAME, Served, logged, served
+from rag_common.rpc.health import Check, Needs, Readiness
+from tests.rpc import NAME, Served, call, logged, served
+from tests.waiting import until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -32,7 +35,7 @@ async def hang() -> None:
 
 def readiness(**checks: Check) -> tuple[Readiness, health.aio.HealthServicer]:
     servicer = health.aio.HealthServicer()
-    return Readiness(servicer, [NAME], checks), servicer
+    return Readiness(servicer, [NAME], Needs(checks, {})), servicer
 
 
 async def status_of(servicer: health.aio.HealthServicer, name: str = "") -> int:
@@ -148,3 +151,58 @@ async def first_serving(service: Served) -> AsyncIterator[int]:
         if status == SERVING:
             yield status
             return
+
+
+async def test_the_page_of_readiness_names_each_check() -> None:
+    failing, wanted = Need(), Need()
+    async with served(checks={"model": failing}, wants={"cache": wanted}) as service:
+        url = f"http://127.0.0.1:{service.ports.http}/health"
+        async with aiohttp.ClientSession() as session:
+
+            async def page(path: str) -> tuple[int, Any]:
+                async with session.get(f"{url}/{path}") as response:
+                    return response.status, await response.json()
+
+            async def says(status: int, state: str) -> bool:
+                got, body = await page("ready")
+                return (got, body["status"]) == (status, state)
+
+            await until(lambda: says(200, "serving"), "ready")
+            wanted.error = errors.Unavailable("gone")
+            await until(lambda: says(200, "degraded"), "degraded")
+            failing.error = errors.ModelLoading("not yet")
+            await until(lambda: says(503, "not_serving"), "not ready")
+            _, body = await page("ready")
+            assert body["checks"]["model"]["error"] == "MODEL_LOADING"
+            assert body["checks"]["cache"] == {
+                "ok": False,
+                "error": "DEPENDENCY_DOWN",
+                "milliseconds": body["checks"]["cache"]["milliseconds"],
+            }
+            assert (await page("live"))[0] == 200
+
+
+async def test_the_page_of_metrics_counts_calls_and_refusals() -> None:
+    async def act(text: str) -> str:
+        raise errors.Overloaded("no", retry_after=1)
+
+    async with served(act) as service:
+        await service.failure()
+        url = f"http://127.0.0.1:{service.ports.http}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            text = await response.text()
+    assert f'_count{{code="UNAVAILABLE",method="{NAME}/One"}} 1.0' in text
+    assert 'rag_rpc_refusals_total{reason="OVERLOADED"} 1.0' in text
+    assert "rag_rpc_server_in_flight 0.0" in text
+
+
+async def test_methods_that_callers_invent_do_not_become_labels() -> None:
+    async with served() as service:
+        for name in ("made.up.Service", "another.Service"):
+            with pytest.raises(grpc.aio.AioRpcError):
+                await call(service.channel, "One", "hello", name)
+        url = f"http://127.0.0.1:{service.ports.http}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            text = await response.text()
+    assert "made.up" not in text
+    assert 'method="unknown"' in text

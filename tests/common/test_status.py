@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rag_common import errors
 from rag_common.context import Call, Trace
 from rag_common.errors import AppError, FieldViolation
-from rag_common.messages import KOREAN
+from rag_common.messages import GENERAL, KOREAN, SENTENCES, malformed, violation
 from rag_common.rpc import status
 from tests.rpc import Served, served
 
@@ -79,7 +79,10 @@ def test_each_code_has_one_family() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_an_error_arrives_as_it_was_raised(kind: type[AppError]) -> None:
-    violations = [FieldViolation("query.text", "is empty"), FieldViolation("필터", "키가 없다")]
+    violations = [
+        FieldViolation("query.text", "is empty", "REQUIRED"),
+        FieldViolation("필터", "키"),
+    ]
     sent = kind(
         "무엇이 잘못되었는지\n말하는 문장",
         metadata={"stage": "검색", "limit": "3"},
@@ -231,3 +234,68 @@ def test_a_family_carries_its_detail(kind: type[AppError], carried: type[Any]) -
     found = status.to_status(kind("why", metadata={"subject": "it"}), None)
     [violation] = of_kind(found, carried)[0].violations
     assert (violation.subject, violation.description) == ("it", "why")
+
+
+WRONG = errors.InvalidArgument.among(
+    [
+        violation("query", "REQUIRED"),
+        malformed("document.uri", "is not a line", "한 줄이 아닙니다."),
+        FieldViolation("found.elsewhere", "must be 1 to 9", "OUT_OF_RANGE"),
+        FieldViolation("top_k", "is odd"),
+    ]
+)
+
+
+async def told(language: str) -> list[tuple[str, str, str, str]]:
+    """Field, reason, locale and sentence of every violation."""
+    async with raising(WRONG) as service:
+        [bad] = of_kind(await status_of(service, language), details.BadRequest)
+    return [
+        (one.field, one.reason, one.localized_message.locale, one.localized_message.message)
+        for one in bad.field_violations
+    ]
+
+
+async def test_each_violation_is_said_in_korean_to_who_reads_korean() -> None:
+    assert await told("en;q=0.8, ko-KR") == [
+        ("query", "REQUIRED", "ko-KR", "값이 비어 있습니다."),
+        ("document.uri", "MALFORMED", "ko-KR", "한 줄이 아닙니다."),
+        ("found.elsewhere", "OUT_OF_RANGE", "ko-KR", GENERAL["OUT_OF_RANGE"]),
+        ("top_k", "FIELD_INVALID", "ko-KR", KOREAN["FIELD_INVALID"]),
+    ]
+
+
+async def test_each_violation_is_said_in_english_to_anybody_else() -> None:
+    assert [(locale, said) for _, _, locale, said in await told("fr")] == [
+        ("en-US", "is empty"),
+        ("en-US", "is not a line"),
+        ("en-US", "must be 1 to 9"),
+        ("en-US", "is odd"),
+    ]
+
+
+async def test_a_violation_arrives_with_its_reason_and_its_korean() -> None:
+    async with raising(WRONG) as service:
+        failure = await service.raw_failure(metadata=[("accept-language", "ko")])
+    got = status.from_rpc_error(failure).violations
+    assert got[:2] == WRONG.violations[:2]
+    assert (got[3].reason, got[3].description) == ("", "is odd")
+
+
+def test_the_message_says_the_first_violation_and_how_many_more_there_are() -> None:
+    assert WRONG.message == "query: is empty (and 3 more)"
+
+
+@pytest.mark.parametrize("reason", SENTENCES)
+def test_every_sentence_about_a_field_has_a_general_form(reason: str) -> None:
+    assert any("가" <= char <= "힣" for char in GENERAL[reason])
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_a_caller_without_other_facts_is_told_a_dozen_violations(language: str) -> None:
+    wrong = [violation(f"retrieval.collections[{at}]", "TOO_MANY", most=9) for at in range(100)]
+    call = Call("r" * 64, Trace.new(), deadline=0.0, language=language)
+    found = status.to_status(errors.InvalidArgument.among(wrong), call)
+    [bad] = of_kind(found, details.BadRequest)
+    assert len(bad.field_violations) >= 12
+    assert found.ByteSize() < MOST_DETAILS_BYTES

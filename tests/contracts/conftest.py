@@ -39,7 +39,7 @@ async def open_catalog(engine: str, tmp_path: Path) -> AsyncIterator[OpenCatalog
         yield lambda: _held(ServerCatalog(client))
     else:
         options = ServerOptions(prefix=f"test-{uuid.uuid4().hex[:8]}-")
-        yield lambda: connected(_URL, _KEY, options=options)
+        yield lambda: connected(_URL, (lambda: _KEY) if _KEY else None, options=options)
         await _clear(options.prefix)
 
 

@@ -4,7 +4,7 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -22,10 +22,19 @@ SCOPES = ("search", "answer", "ingest")
 
 
 class Platform:
-    """A context manager: the services run inside it, and all have ended after it."""
+    """A context manager: the services run inside it, and all have ended after it.
 
-    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+    `own` gives a service's settings that no other one may see; it is asked anew at each start.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        environment: Mapping[str, str],
+        own: Callable[[str], Mapping[str, str]] = lambda _service: {},
+    ) -> None:
         self.home = home
+        self._own = own
         self.specs = dict(zip((spec.name for spec in SERVICES), _free_specs(), strict=True))
         self._environment = {
             "RAG_HOME": str(home),
@@ -37,7 +46,11 @@ class Platform:
     def __enter__(self) -> Self:
         keys.ensure(self.home / "keys")
         (self.home / "logs").mkdir()
-        self.revive()
+        try:
+            self.revive()
+        except BaseException:
+            self._stop_all()
+            raise
         return self
 
     def __exit__(
@@ -46,9 +59,7 @@ class Platform:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with ExitStack() as stack:
-            for name in self._running:
-                stack.callback(self.stop, name)
+        self._stop_all()
 
     @property
     def target(self) -> str:
@@ -59,6 +70,10 @@ class Platform:
         """Where a service answers."""
         return f"127.0.0.1:{self.specs[name].port}"
 
+    def process(self, name: str) -> int:
+        """The id of the service's process."""
+        return self._running[name].process.pid
+
     def serving(self, name: str) -> bool:
         """Whether the service says that it serves."""
         return healthy(self.specs[name])
@@ -67,7 +82,8 @@ class Platform:
         """Start a service, with other settings than the rest if wanted."""
         spec, log = self.specs[name], self._log(name)
         with log.open("ab") as file:
-            process = start(spec, {**self._environment, **settings}, file)
+            told = {**self._environment, **self._own(spec.name), **settings}
+            process = start(spec, told, file)
         self._running[name] = Running(spec, process, log)
 
     def revive(self) -> None:
@@ -130,7 +146,7 @@ class Platform:
             **claims,
         }
         kept = {name: value for name, value in payload.items() if value is not None}
-        key = load_pem_private_key((self.home / "keys" / "dev.pem").read_bytes(), None)
+        key: Any = load_pem_private_key((self.home / "keys" / "dev.pem").read_bytes(), None)
         return jwt.encode(kept, key, "EdDSA", headers={"kid": self.jwk["kid"], **(headers or {})})
 
     @cached_property
@@ -144,14 +160,19 @@ class Platform:
         """The file of the public keys."""
         return self.home / "keys" / "jwks.json"
 
+    def _stop_all(self) -> None:
+        with ExitStack() as stack:
+            for name in self._running:
+                stack.callback(self.stop, name)
+
     def _log(self, name: str) -> Path:
         return self.home / "logs" / f"{name}.log"
 
 
 def _free_specs() -> list[Spec]:
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(2 * len(SERVICES))]
+        sockets = [stack.enter_context(socket.socket()) for _ in range(3 * len(SERVICES))]
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         ports = iter([one.getsockname()[1] for one in sockets])
-        return [Spec(spec.name, next(ports), next(ports)) for spec in SERVICES]
+        return [Spec(spec.name, next(ports), next(ports), next(ports)) for spec in SERVICES]

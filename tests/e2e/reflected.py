@@ -1,5 +1,6 @@
 """The public methods as the gateway itself describes them, so that no new one is forgotten."""
 
+import tomllib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
+
+from rag_gateway.policy import SHIPPED, Policy, load
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -94,3 +97,9 @@ def _set(message: Message, field: FieldDescriptor, value: Any) -> None:
         getattr(message, field.name).update(value)
     else:
         setattr(message, field.name, value)
+
+
+def policy() -> Policy:
+    """The policy that comes with the gateway."""
+    named = tomllib.loads(SHIPPED.read_text("utf-8"))["methods"]
+    return load(SHIPPED, named)

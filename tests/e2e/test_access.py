@@ -13,15 +13,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from rag_gateway.policy import REQUIRED
 from tests.e2e.callers import Caller, Refusal, refusal, refused
 from tests.e2e.platform import Platform
-from tests.e2e.reflected import Method, methods
+from tests.e2e.reflected import Method, methods, policy
 from tests.waiting import until
 
 OTHER_KEY = Ed25519PrivateKey.generate()
-PATHS = sorted(REQUIRED)
-SCOPED = sorted(path for path, scope in REQUIRED.items() if scope)
+PATHS = sorted(policy().methods)
+SCOPED = sorted(path for path, scope in policy().methods.items() if scope)
 
 
 def b64(data: bytes) -> str:
@@ -139,7 +138,7 @@ async def test_a_stranger_gets_nowhere(
 async def test_a_token_without_the_scope_is_denied_and_told_which_it_needs(
     platform: Platform, channel: grpc.aio.Channel, public: dict[str, Method], path: str
 ) -> None:
-    needed = REQUIRED[path]
+    needed = policy().methods[path]
     others = [scope for scope in ("search", "answer", "ingest") if scope != needed]
     metadata = (("authorization", f"Bearer {platform.token('t', others)}"),)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
@@ -159,7 +158,7 @@ async def test_a_token_with_the_scope_or_admin_is_let_in(
     scopes: str,
 ) -> None:
     """An empty request is wrong, and that is only said to those who may ask."""
-    needed = REQUIRED[path] if scopes == "own" else "admin"
+    needed = policy().methods[path] if scopes == "own" else "admin"
     token = platform.token("t", [needed] if needed else [])
     row = await told(public[path], channel, f"Bearer {token}")
     assert row in (None, ("INVALID_ARGUMENT", "FIELD_INVALID"))

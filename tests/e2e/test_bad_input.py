@@ -102,12 +102,15 @@ FILTERS: dict[str, tuple[dict[str, Any], str]] = {
     "a key that cannot be": ({"must": [{"key": "1x", **TEXT}]}, "must[0].key"),
     "no key": ({"must": [TEXT]}, "must[0].key"),
     "no test": ({"should": [{"key": "team"}]}, "should[0]"),
-    "no texts": ({"must": [{"key": "a", "any_of": {}}]}, "must[0].any_of"),
+    "no texts": ({"must": [{"key": "a", "any_of": {}}]}, "must[0].any_of.values"),
     "too many texts": (
         {"must": [{"key": "a", "any_of": {"values": ["x"] * 101}}]},
-        "must[0].any_of",
+        "must[0].any_of.values",
     ),
-    "no numbers": ({"must_not": [{"key": "a", "any_integer": {}}]}, "must_not[0].any_integer"),
+    "no numbers": (
+        {"must_not": [{"key": "a", "any_integer": {}}]},
+        "must_not[0].any_integer.values",
+    ),
     "a range without a bound": ({"must": [{"key": "a", "number": {}}]}, "must[0].number"),
     "a range of nothing": (
         {"must": [{"key": "a", **TEXT}, {"key": "a", "number": {"min": 2, "max": 1}}]},
@@ -115,7 +118,7 @@ FILTERS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a bound that is no number": (
         {"must": [{"key": "a", "number": {"min": float("nan")}}]},
-        "must[0].number",
+        "must[0].number.min",
     ),
     "a time without a bound": ({"must": [{"key": "a", "time": {}}]}, "must[0].time"),
     "a time that ends first": (
@@ -124,13 +127,13 @@ FILTERS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a time out of this world": (
         {"must": [{"key": "a", "time": {"start": {"seconds": 2**62}}}]},
-        "must[0].time",
+        "must[0].time.start",
     ),
     "a number for a document's id": (
         {"must": [{"key": "document_id", "number": {"min": 1}}]},
         "must[0]",
     ),
-    "too many conditions": ({"must": [{"key": "a", **TEXT}] * 65}, ""),
+    "too many conditions": ({"must": [{"key": "a", **TEXT}] * 65}, "must"),
 }
 
 

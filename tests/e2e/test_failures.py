@@ -270,7 +270,9 @@ async def test_a_deadline_that_is_too_short_is_exceeded(caller: Caller) -> None:
 async def test_a_full_embedding_queue_reaches_the_caller_with_a_time_to_come_back(
     mortal: Platform, caller: Caller
 ) -> None:
+    """With more searches under way than the gateway would let in by itself."""
     await asyncio.to_thread(mortal.restart, "embedder", EMBEDDER_QUEUE_TEXTS="1")
+    await asyncio.to_thread(mortal.restart, "gateway", GATEWAY_SEARCHES="1000")
     try:
         burst = [caller.search(f"창고 {number}") for number in range(64)]
         outcomes = await asyncio.gather(*burst, return_exceptions=True)
@@ -281,6 +283,7 @@ async def test_a_full_embedding_queue_reaches_the_caller_with_a_time_to_come_bac
         assert found.retry_after
     finally:
         await asyncio.to_thread(mortal.restart, "embedder")
+        await asyncio.to_thread(mortal.restart, "gateway")
 
 
 async def raising(error: Exception) -> None:

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from rag.gateway.v1 import options_pb2 as options
 from tests.e2e.callers import CREATED, Caller, Refusal, refusal
 from tests.e2e.platform import Platform
-from tests.e2e.reflected import Method, methods
+from tests.e2e.reflected import Method, methods, policy
 
 QUERY = "비밀 계약의 금액은 얼마인가요?"
 
@@ -52,9 +52,7 @@ async def secret(platform: Platform, channel: grpc.aio.Channel) -> Secret:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for each public method that the contract has."""
     if "path" in metafunc.fixturenames:
-        from rag_gateway.policy import REQUIRED
-
-        metafunc.parametrize("path", sorted(REQUIRED))
+        metafunc.parametrize("path", sorted(policy().methods))
 
 
 @pytest.fixture(scope="session")
@@ -84,9 +82,7 @@ def requests(method: Method, **values: object) -> list[Message]:
 def test_the_reflected_methods_are_those_that_have_a_policy(
     public: dict[str, Method],
 ) -> None:
-    from rag_gateway.policy import REQUIRED
-
-    assert set(public) == set(REQUIRED)
+    assert set(public) == set(policy().methods)
 
 
 async def test_a_stranger_who_knows_nothing_learns_nothing(

@@ -64,12 +64,15 @@ async def busy(device: Device, policy: Policy) -> AsyncIterator[Scheduler[tuple[
 
 
 async def waiting(
-    scheduler: Scheduler[tuple[int, ...]], batch: Sequence[list[int]], priority: Priority
+    scheduler: Scheduler[tuple[int, ...]],
+    batch: Sequence[list[int]],
+    priority: Priority,
+    payer: str = "",
 ) -> "asyncio.Task[list[tuple[int, ...]]]":
     """A request that stands in line when this returns."""
 
     async def outputs() -> list[tuple[int, ...]]:
-        return (await scheduler.run(batch, priority)).outputs
+        return (await scheduler.run(batch, priority, payer)).outputs
 
     task = asyncio.create_task(outputs())
     await settled()
@@ -115,6 +118,33 @@ async def test_a_small_request_does_not_wait_for_a_large_one() -> None:
         device.open()
         await asyncio.gather(large, small)
     assert device.order.index(1) == 1
+
+
+async def test_tenants_take_turns_however_many_requests_one_has() -> None:
+    device = Device()
+    async with busy(device, Policy(1)) as scheduler:
+        greedy = [await waiting(scheduler, [[n]], QUERY, "greedy") for n in range(100, 150)]
+        modest = [await waiting(scheduler, [[n]], QUERY, "modest") for n in (1, 2)]
+        device.open()
+        await asyncio.gather(*greedy, *modest)
+    assert device.order[:4] == [100, 1, 101, 2]
+
+
+async def test_a_request_larger_than_the_queue_is_computed_when_nothing_waits() -> None:
+    async with Scheduler(Device(), Policy(1, queue_texts=4)) as scheduler:
+        outcome = await scheduler.run(texts(1, 10), DOCUMENT)
+    assert len(outcome.outputs) == 10
+
+
+async def test_a_full_queue_has_room_for_another_tenant() -> None:
+    device = Device()
+    async with busy(device, Policy(1, queue_texts=100)) as scheduler:
+        greedy = [await waiting(scheduler, [[n]], QUERY, "greedy") for n in range(100, 150)]
+        modest = [await waiting(scheduler, texts(1, 50), DOCUMENT, "modest")]
+        with pytest.raises(errors.ResourceExhausted):
+            await scheduler.run([[1]], QUERY, "greedy")
+        device.open()
+        await asyncio.gather(*greedy, *modest)
 
 
 @pytest.mark.parametrize(("of_query", "of_document"), [(1, 1), (5, 1), (4, 32), (7, 5)])

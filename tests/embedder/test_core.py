@@ -61,7 +61,9 @@ class Queue:
 
     batches: list[tuple[Priority, list[list[int]]]] = field(default_factory=list)
 
-    async def run(self, batch: Sequence[list[int]], priority: Priority) -> Outcome[Vector]:
+    async def run(
+        self, batch: Sequence[list[int]], priority: Priority, payer: str
+    ) -> Outcome[Vector]:
         self.batches.append((priority, list(batch)))
         return Outcome([np.array([len(ids)], np.float32) for ids in batch], 0.0, 0.0)
 

@@ -1,62 +1,83 @@
-"""An issuer of tokens with real keys, and the file in which it publishes them."""
+"""Issuers of tokens with real keys: one that publishes in a file, and a provider that serves over HTTP."""
 
 import base64
 import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import ec
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-Key = Ed25519PrivateKey | ec.EllipticCurvePrivateKey
+Key = Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+_ALGORITHMS: dict[str, Any] = {"EdDSA": OKPAlgorithm, "ES256": ECAlgorithm, "RS256": RSAAlgorithm}
 
 
 class Issuer:
     """Signs with one key, by default an Ed25519 one."""
 
-    def __init__(self, kid: str = "one", key: Key | None = None) -> None:
+    def __init__(self, kid: str = "one", key: Key | None = None, name: str = "issuer") -> None:
         self.kid = kid
         self.key = key or Ed25519PrivateKey.generate()
+        self.name = name
 
     @property
     def algorithm(self) -> str:
-        return "EdDSA" if isinstance(self.key, Ed25519PrivateKey) else "ES256"
+        if isinstance(self.key, Ed25519PrivateKey):
+            return "EdDSA"
+        return "RS256" if isinstance(self.key, rsa.RSAPrivateKey) else "ES256"
 
     @property
     def jwk(self) -> dict[str, Any]:
         """The public key as a JWKS holds it."""
-        public: Any = self.key.public_key()
-        maker = OKPAlgorithm if self.algorithm == "EdDSA" else ECAlgorithm
-        return {**maker.to_jwk(public, as_dict=True), "kid": self.kid, "use": "sig"}
+        maker = _ALGORITHMS[self.algorithm]
+        return {
+            **maker.to_jwk(self.key.public_key(), as_dict=True),
+            "kid": self.kid,
+            "use": "sig",
+        }
 
     @property
     def public_bytes(self) -> bytes:
         """The raw public key, as anybody can read it in the JWKS."""
         return base64.urlsafe_b64decode(self.jwk["x"] + "==")
 
-    def token(self, headers: dict[str, Any] | None = None, **claims: Any) -> str:
-        """A token; a claim of None is left out."""
+    def claims(self, **given: Any) -> dict[str, Any]:
+        """What a token says; a claim of None is left out."""
         now = int(time.time())
         payload = {
-            "iss": "issuer",
+            "iss": self.name,
             "aud": "rag",
             "sub": "kim",
             "tenant": "acme",
             "scope": "search answer",
             "iat": now,
             "exp": now + 600,
-            **claims,
+            **given,
         }
-        kept = {name: value for name, value in payload.items() if value is not None}
-        return jwt.encode(kept, self.key, self.algorithm, {"kid": self.kid, **(headers or {})})
+        return {name: value for name, value in payload.items() if value is not None}
+
+    def token(self, headers: dict[str, Any] | None = None, **claims: Any) -> str:
+        """A token that says that, whether or not a token may."""
+        head = {"kid": self.kid, **(headers or {})}
+        body = json.dumps(self.claims(**claims)).encode()
+        return jwt.PyJWS().encode(body, self.key, self.algorithm, head)
 
 
 def publish(path: Path, *issuers: Issuer) -> None:
     """Make this the JWKS of these issuers."""
-    write(path, json.dumps({"keys": [issuer.jwk for issuer in issuers]}))
+    write(path, jwks(*issuers))
+
+
+def jwks(*issuers: Issuer) -> str:
+    """The JWKS of these issuers."""
+    return json.dumps({"keys": [issuer.jwk for issuer in issuers]})
 
 
 def write(path: Path, text: str | None) -> None:
@@ -67,6 +88,54 @@ def write(path: Path, text: str | None) -> None:
         path.write_text(text)
 
 
-def read(path: Path) -> bytes:
-    """What the file holds; nothing where there is none."""
-    return path.read_bytes() if path.is_file() else b""
+class Provider:
+    """An identity provider: an HTTP server that can go away and come back, on the same port."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, tuple[int, str, dict[str, str]]] = {}
+        self.asked: list[str] = []
+        self.url = ""
+        self._port = 0
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Serve."""
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        self._port = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    async def stop(self) -> None:
+        """Refuse connections."""
+        if self._runner:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def serve(self, path: str, text: str, status: int = 200, **headers: str) -> None:
+        """Answer this from now on."""
+        self.pages[path] = status, text, headers
+
+    def publish(self, *issuers: Issuer, **discovery: Any) -> None:
+        """Serve the keys of these issuers, and a discovery document that leads there."""
+        self.serve("/keys", jwks(*issuers))
+        found = {"issuer": self.url, "jwks_uri": f"{self.url}/keys", **discovery}
+        self.serve("/.well-known/openid-configuration", json.dumps(found))
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        self.asked.append(request.path)
+        status, text, headers = self.pages.get(request.path, (404, "", {}))
+        return web.Response(status=status, text=text, headers=headers)
+
+
+@asynccontextmanager
+async def provider() -> AsyncIterator[Provider]:
+    """A provider that serves inside the block."""
+    found = Provider()
+    await found.start()
+    try:
+        yield found
+    finally:
+        await found.stop()

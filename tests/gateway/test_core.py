@@ -9,6 +9,7 @@ from rag.types.v1.passage_pb2 import Passage
 from rag_common import errors
 from rag_gateway.core import Answered, Answering, Found, Words
 from rag_gateway.question import Generation, Question, Retrieval, Support
+from rag_gateway.turns import Turns
 from tests.gateway.fakes import FakeEmbedding, FakeSearching, FakeWriting, scored, written
 
 PASSAGES = [scored("a", 0.7), scored("b", 0.2), scored("c", 0.1)]
@@ -27,6 +28,7 @@ def answering(
         embedding or FakeEmbedding(),
         searching or FakeSearching(PASSAGES),
         writing or FakeWriting(),
+        Turns(6),
     )
 
 
@@ -51,6 +53,7 @@ async def test_only_the_vectors_that_are_searched_are_made(dense: bool, sparse: 
 async def test_every_stage_is_timed() -> None:
     answered = await answering().answer("kim", question())
     assert list(answered.found.journey.seconds) == [
+        "queue",
         "embed",
         "embed.queue",
         "search",

@@ -9,13 +9,14 @@ from rag_common import errors
 from rag_gateway.core import Answering, Words
 from rag_gateway.question import Generation, Question, Retrieval, Support
 from rag_gateway.silence import with_silence
+from rag_gateway.turns import Turns
 from tests.gateway.fakes import FakeEmbedding, FakeSearching, FakeWriting
 
 QUESTION = Question("what?", Retrieval(), Generation(), Support())
 
 
 def answering(writing: FakeWriting) -> Answering:
-    return Answering(FakeEmbedding(), FakeSearching(), writing)
+    return Answering(FakeEmbedding(), FakeSearching(), writing, Turns(6))
 
 
 async def gated(gate: asyncio.Event) -> AsyncIterator[str]:

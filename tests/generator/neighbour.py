@@ -58,12 +58,15 @@ class ScriptedServer:
     replies: Sequence[Reply]
     url: str = ""
     requests: list[dict[str, object]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, one request. `left` is set when the client has gone before the end."""
-        self.requests.append(await _request(reader))
+        key, request = await _request(reader)
+        self.keys.append(key)
+        self.requests.append(request)
         self.asked.set()
         reply = self.replies[min(len(self.requests), len(self.replies)) - 1]
         lines = (f"HTTP/1.1 {reply.status} Scripted", *reply.headers)
@@ -124,8 +127,9 @@ async def _pinging(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
         await asyncio.wait([leaving], timeout=0.05)
 
 
-async def _request(reader: asyncio.StreamReader) -> dict[str, object]:
+async def _request(reader: asyncio.StreamReader) -> tuple[str, dict[str, object]]:
+    """The bearer key, in small letters, and the body."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
     length = int(head.split("content-length:")[1].split("\r\n")[0])
     body: dict[str, object] = json.loads(await reader.readexactly(length))
-    return body
+    return head.split("authorization: bearer ")[1].split("\r\n")[0], body

@@ -20,7 +20,9 @@ _OK = Reply(events=(*words("It is", " 15 days."), *finish("stop")))
 
 
 def adapter(url: str, *, key: str = _KEY, silence: float = 30, retries: int = 2) -> OpenAIServer:
-    return OpenAIServer(url, key, connect_timeout=3, silence_timeout=silence, retries=retries)
+    return OpenAIServer(
+        url, lambda: key, connect_timeout=3, silence_timeout=silence, retries=retries
+    )
 
 
 async def answer(server: ScriptedServer, *, silence: float = 30, retries: int = 2) -> str:
@@ -280,3 +282,15 @@ async def test_cancelling_closes_the_connection() -> None:
             await server.left.wait()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+async def test_a_key_that_is_replaced_is_sent_from_the_next_call_on() -> None:
+    keys = iter(["old", "new"])
+    async with serving(_OK) as server:
+        reached = OpenAIServer(
+            server.url, lambda: next(keys), connect_timeout=3, silence_timeout=30, retries=0
+        )
+        async with reached:
+            for _ in range(2):
+                await smol.written(reached.model("m", 4096), "How long?", 16)
+    assert server.keys == ["old", "new"]

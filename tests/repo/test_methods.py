@@ -4,23 +4,40 @@ import pytest
 from google.api import annotations_pb2
 from google.protobuf.descriptor import MethodDescriptor
 
-from rag.gateway.v1 import answer_service_pb2, document_service_pb2
-from rag_gateway.policy import REQUIRED, SCOPES
+from rag.gateway.v1 import access_service_pb2, answer_service_pb2, document_service_pb2
+from rag_gateway.policy import SCOPES, SHIPPED, load
 
 METHODS: dict[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method
-    for file in (answer_service_pb2, document_service_pb2)
+    for file in (access_service_pb2, answer_service_pb2, document_service_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
 
 
-def test_the_policy_names_every_public_method_and_no_other() -> None:
-    assert set(REQUIRED) == set(METHODS)
+def test_the_shipped_policy_names_every_public_method_and_no_other() -> None:
+    assert set(load(SHIPPED, METHODS).methods) == set(METHODS)
 
 
-def test_the_policy_asks_for_known_scopes() -> None:
-    assert {scope for scope in REQUIRED.values() if scope} <= set(SCOPES)
+def test_the_shipped_roles_give_known_scopes() -> None:
+    roles = load(SHIPPED, METHODS).roles
+    assert roles
+    assert all(role.scopes <= set(SCOPES) for role in roles.values())
+
+
+def test_only_admins_make_list_and_end_credentials() -> None:
+    needed = load(SHIPPED, METHODS).methods
+    of_all = {"GetIdentity", "GetQuota"}
+    for method in access_service_pb2.DESCRIPTOR.services_by_name["AccessService"].methods:
+        expected = None if method.name in of_all else "admin"
+        assert needed[f"/rag.gateway.v1.AccessService/{method.name}"] == expected
+
+
+def test_what_writes_needs_more_than_what_reads() -> None:
+    needed = load(SHIPPED, METHODS).methods
+    for name, method in METHODS.items():
+        writes = method.name.startswith(("Ingest", "Upload", "Delete"))
+        assert (needed[name] == "ingest") == writes
 
 
 @pytest.mark.parametrize("name", METHODS)

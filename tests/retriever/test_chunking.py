@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag_common.errors import InvalidArgument
-from rag_retriever.chunking import Chunk, ChunkSettings, chunk, content_hash, estimated_tokens
+from rag_retriever.chunking import Chunk, ChunkSettings, chunk, estimated_tokens
 from rag_retriever.formats.parsed import Parsed
 from rag_retriever.parsing import parse
 from tests.retriever import documents
@@ -100,12 +100,6 @@ def test_chunks_know_the_page_on_which_they_begin() -> None:
     chunks = chunk(parse(content), ChunkSettings(40, 50, 0, 0))
     assert [c.page for c in chunks] == [1, 2, 3]
     assert chunk(parsed(KOREAN))[0].page is None
-
-
-def test_the_hash_depends_on_the_text_alone() -> None:
-    (one,), (two,) = chunk(parsed(KOREAN)), chunk(parsed(f"\n\n{KOREAN}\n"))
-    assert one.content_hash == two.content_hash == content_hash(KOREAN)
-    assert one.start != two.start
 
 
 def test_settings_that_cannot_be_met_are_refused() -> None:

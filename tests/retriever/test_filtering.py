@@ -2,15 +2,55 @@
 
 import math
 import unicodedata
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rag.types.v1 import filter_pb2 as pb
 from rag_common.errors import FilterInvalid
+from rag_retriever.adapters.edge import EdgeCatalog
 from rag_retriever.filtering import parse
-from rag_retriever.filters import AnyInteger, AnyText, Filter, IsBool, NumberRange, TimeRange
+from rag_retriever.filters import (
+    AnyInteger,
+    AnyText,
+    Condition,
+    Filter,
+    IsBool,
+    NumberRange,
+    Scope,
+    TimeRange,
+)
+from rag_retriever.ports import Index
+from tests.contracts.samples import SPEC, document, found_documents, put
+
+# What would mean something to somebody, if it were pasted into a query of theirs.
+HOSTILE = (
+    "' OR '1'='1",
+    '"; DROP TABLE documents; --',
+    '{"$where": "1"}',
+    '{"$ne": null}',
+    "$where",
+    "../../etc/passwd",
+    "..\\..\\windows",
+    "4:team=s:인사",
+    "team=s:인사",
+    "chunk/6:public",
+    "*",
+    "인사*",
+    "a/b//c",
+    "%00",
+    "\x00",
+    "\u202e사인",
+    "${jndi:ldap://x}",
+    "{{7*7}}",
+    "\\u0022",
+    "인사\n",
+)
 
 
 def condition(**test: Any) -> dict[str, Any]:
@@ -73,18 +113,19 @@ def test_texts_are_compared_in_nfc_as_metadata_is_kept() -> None:
         ({"key": "a" * 65, "equals_bool": True}, ".key"),
         ({"key": "a\n", "equals_bool": True}, ".key"),
         ({"key": "k"}, ""),
-        (condition(any_of={}), ".any_of"),
-        (condition(any_of={"values": ["a"] * 101}), ".any_of"),
-        (condition(any_integer={}), ".any_integer"),
-        (condition(any_integer={"values": [1] * 101}), ".any_integer"),
+        (condition(any_of={}), ".any_of.values"),
+        (condition(any_of={"values": ["a"] * 101}), ".any_of.values"),
+        (condition(any_of={"values": ["a", "a" * 1001]}), ".any_of.values[1]"),
+        (condition(any_integer={}), ".any_integer.values"),
+        (condition(any_integer={"values": [1] * 101}), ".any_integer.values"),
         (condition(number={}), ".number"),
-        (condition(number={"min": math.nan}), ".number"),
-        (condition(number={"max": math.inf}), ".number"),
+        (condition(number={"min": math.nan}), ".number.min"),
+        (condition(number={"max": math.inf}), ".number.max"),
         (condition(number={"min": 2, "max": 1}), ".number"),
         (condition(time={}), ".time"),
         (condition(time={"start": {"seconds": 10}, "before": {"seconds": 10}}), ".time"),
-        (condition(time={"start": {"seconds": 10**12}}), ".time"),
-        (condition(time={"before": {"nanos": -1}}), ".time"),
+        (condition(time={"start": {"seconds": 10**12}}), ".time.start"),
+        (condition(time={"before": {"nanos": -1}}), ".time.before"),
         ({"key": "document_id", "any_integer": {"values": [1]}}, ""),
         ({"key": "document_id", "equals_bool": True}, ""),
     ],
@@ -106,3 +147,69 @@ def test_the_number_of_conditions_is_bounded_over_all_parts() -> None:
     with pytest.raises(FilterInvalid) as raised:
         parse(pb.Filter(must=[one] * 32, should=[one] * 32, must_not=[one]))
     assert [violation.field for violation in raised.value.violations] == ["filter"]
+
+
+def test_everything_wrong_in_a_filter_is_said_at_once() -> None:
+    bad = [
+        {"key": "$where", "equals_bool": True},
+        condition(any_of={}),
+        condition(equals_bool=True),
+        condition(number={}),
+    ]
+    with pytest.raises(FilterInvalid) as raised:
+        parse(pb.Filter(must=bad, must_not=[condition()]))
+    found = {violation.field: violation.reason for violation in raised.value.violations}
+    assert found == {
+        "filter.must[0].key": "MALFORMED",
+        "filter.must[1].any_of.values": "REQUIRED",
+        "filter.must[3].number": "MALFORMED",
+        "filter.must_not[0]": "MALFORMED",
+    }
+    assert all(violation.korean for violation in raised.value.violations)
+    assert raised.value.message.endswith("(and 3 more)")
+
+
+@pytest.mark.parametrize("key", HOSTILE)
+def test_a_hostile_key_is_refused(key: str) -> None:
+    with pytest.raises(FilterInvalid):
+        parse(pb.Filter(must=[{"key": key, "equals_bool": True}]))
+
+
+@pytest.fixture(scope="module")
+async def index(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Index]:
+    """A document for each hostile text, which its metadata holds, beside ordinary ones."""
+    async with EdgeCatalog(tmp_path_factory.mktemp("index")) as catalog:
+        await catalog.create(SPEC)
+        opened = await catalog.open("")
+        await put(opened, document("ordinary", metadata={"team": "인사"}))
+        await put(opened, document("none", metadata={}))
+        for number, text in enumerate(HOSTILE):
+            await put(opened, document(f"hostile-{number}", metadata={"team": text}))
+        yield opened
+
+
+@pytest.mark.parametrize("number", range(len(HOSTILE)))
+async def test_a_hostile_value_is_matched_letter_by_letter(index: Index, number: int) -> None:
+    wanted = parse(pb.Filter(must=[{"key": "team", "any_of": {"values": [HOSTILE[number]]}}]))
+    assert await found_documents(index, Scope("team", (), wanted)) == {f"hostile-{number}"}
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_a_hostile_id_or_collection_or_tenant_finds_nothing(index: Index, text: str) -> None:
+    by_id = Filter(must=(Condition("document_id", AnyText((text,))),))
+    assert await found_documents(index, Scope("team", (), by_id)) == set()
+    assert await found_documents(index, Scope("team", (text,))) == set()
+    assert await found_documents(index, Scope(text)) == set()
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_that_are_a_filter_are_read_or_refused(raw: bytes) -> None:
+    try:
+        message = pb.Filter.FromString(raw)
+    except DecodeError:
+        return
+    try:
+        found = parse(message)
+    except FilterInvalid:
+        return
+    assert len(found.must) == len(message.must)

@@ -11,7 +11,7 @@ from rag_common.errors import InvalidArgument
 from rag_retriever.formats import reasons
 from rag_retriever.formats.parsed import DOCX, HTML, MARKDOWN, PDF, PLAIN
 from rag_retriever.parsing import Kind, Limits, Parsed, parse
-from tests.retriever import documents
+from tests.retriever import documents, hostile
 from tests.retriever.documents import KOREAN
 
 
@@ -308,3 +308,19 @@ def test_blocks_are_in_order_and_begin_and_end_with_what_shows(text: str, filena
         piece = parsed.text[block.start : block.end]
         assert piece == piece.strip()
         end = block.end
+
+
+@pytest.mark.parametrize("kind", hostile.REFUSED)
+def test_a_hostile_document_is_refused_with_what_is_wrong(kind: str) -> None:
+    content, expected = hostile.REFUSED[kind]
+    assert reason(content) == expected
+
+
+def test_an_honest_name_of_a_part_may_have_dots() -> None:
+    assert parse(hostile.leading_out("word/a..b/...x.xml")).text == KOREAN
+
+
+def test_every_refusal_is_said_in_korean_too() -> None:
+    said = {value for name, value in vars(reasons).items() if name.isupper() and name != "KOREAN"}
+    assert reasons.KOREAN.keys() == said
+    assert all(any("가" <= char <= "힣" for char in text) for text in reasons.KOREAN.values())

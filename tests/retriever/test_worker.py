@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from rag_retriever.chunking import ChunkSettings
 from rag_retriever.formats import reasons
 from rag_retriever.parsing import Limits
 from rag_retriever.splitting import Document, split
-from tests.retriever import documents
+from tests.retriever import documents, hostile
 
 MARKDOWN = Document("# 휴가\n\n연차는 15일이다.\n".encode(), "a.md")
 # Two million sentences: many seconds of work in any case.
@@ -39,6 +39,24 @@ def environment(process: int) -> set[str]:
     """The names of the environment variables that a process was started with."""
     entries = Path(f"/proc/{process}/environ").read_text().rstrip("\0").split("\0")
     return {entry.partition("=")[0] for entry in entries}
+
+
+def told(process: int) -> str:
+    """All that a process was started with."""
+    folder = Path(f"/proc/{process}")
+    return folder.joinpath("environ").read_text() + folder.joinpath("cmdline").read_text()
+
+
+def bounds(process: int) -> dict[str, str]:
+    """The hard limits of a process, by name."""
+    lines = Path(f"/proc/{process}/limits").read_text().splitlines()[1:]
+    return {line[:26].strip(): line[47:68].strip() for line in lines}
+
+
+def open_files(process: int) -> list[str]:
+    """What a process has open, but for its sockets."""
+    links = [os.readlink(path) for path in Path(f"/proc/{process}/fd").iterdir()]
+    return [link for link in links if not link.startswith("socket:")]
 
 
 def _is_worker(path: Path) -> bool:
@@ -195,3 +213,60 @@ async def test_a_worker_inherits_no_environment() -> None:
     async with splitting() as splitter:
         await splitter.split(MARKDOWN)
         assert environment(workers()[0]) == {"PYTHONPATH", "LANG"}
+
+
+async def test_a_worker_has_no_secret_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRIEVER_QDRANT_API_KEY", "very-secret")
+    async with splitting() as splitter:
+        await splitter.split(MARKDOWN)
+        [process] = workers()
+        assert "very-secret" not in told(process)
+
+
+async def test_a_worker_can_open_neither_file_nor_socket_and_write_none() -> None:
+    async with splitting() as splitter:
+        await splitter.split(MARKDOWN)
+        [process] = workers()
+        found = bounds(process)
+        closed = ("Max open files", "Max file size", "Max processes", "Max core file size")
+        assert {found[name] for name in closed} == {"0"}
+        assert found["Max address space"] == str(1 << 30)
+
+
+async def test_a_worker_has_nothing_open_but_its_pipe() -> None:
+    async with splitting() as splitter:
+        await splitter.split(MARKDOWN)
+        assert set(open_files(workers()[0])) == {"/dev/null"}
+
+
+@pytest.mark.parametrize("kind", hostile.REFUSED)
+async def test_a_worker_survives_a_hostile_document(hurt: Splitter, kind: str) -> None:
+    content, expected = hostile.REFUSED[kind]
+    assert await refusal(hurt, Document(content)) == expected
+    assert (await hurt.split(MARKDOWN)).title == "휴가"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        hostile.swelling_pdf(100),
+        hostile.swelling_pdf(600, layers=2),
+        hostile.swelling_pdf(600, layers=3),
+        hostile.endless_outline(),
+    ],
+    ids=["packed", "packed twice", "packed three times", "endless"],
+)
+async def test_a_pdf_that_swells_is_read_or_refused_and_a_worker_is_there_for_the_next(
+    hurt: Splitter, content: bytes
+) -> None:
+    with suppress(InvalidArgument):
+        await hurt.split(Document(content))
+    assert (await hurt.split(MARKDOWN)).title == "휴가"
+
+
+@pytest.fixture(scope="module")
+async def hurt() -> AsyncIterator[Splitter]:
+    """One worker for all hostile documents, one after the other."""
+    bounds = WorkerSettings(workers=1, memory=512 << 20, cpu_seconds=10)
+    async with Splitter(settings=bounds) as splitter:
+        yield splitter

@@ -10,8 +10,9 @@ import grpc
 
 from rag.gateway.v1.answer_service_pb2 import GetCapabilitiesRequest
 from rag_client import parts, procedures, replies, requests, results
+from rag_client.access.aio import AsyncAccess
 from rag_client.calls import DEFAULT_TIMEOUT, Retries
-from rag_client.channel import DEFAULT_TARGET, Gateway, Tls
+from rag_client.channel import DEFAULT_TARGET, ClientCertificate, Gateway, Tls
 from rag_client.coroutines import AsyncCalls, AsyncToken
 from rag_client.events import Event
 from rag_client.options import (
@@ -26,11 +27,12 @@ from rag_client.options import (
 from rag_client.pieces import content_of
 
 
-class AsyncClient:
+class AsyncClient(AsyncAccess):
     """A gateway's calls as methods; to be used within one event loop.
 
-    `token` is a JWT, or a function (plain or async) asked for one before each call. Every call ends
-    within `timeout` seconds, retries included, and raises an AppError.
+    `token` is a JWT or an API key, or a function (plain or async) asked for one before each attempt,
+    for example a TokenFile or an AsyncRenewedToken. Every call ends within `timeout` seconds, retries
+    included, and raises an AppError.
     """
 
     def __init__(
@@ -39,11 +41,12 @@ class AsyncClient:
         *,
         token: AsyncToken | None = None,
         tls: Tls = None,
+        certificate: ClientCertificate | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         retries: Retries | None = None,
         channel: grpc.aio.Channel | None = None,
     ) -> None:
-        gateway = Gateway(target, tls)
+        gateway = Gateway(target, tls, certificate)
         opened = (lambda: channel) if channel else gateway.open_async
         self._calls = AsyncCalls(opened, token, timeout, retries or Retries())
 

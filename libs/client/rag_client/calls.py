@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import grpc
 
 from rag_client.options import CallOptions
-from rag_common.errors import AppError
+from rag_common.errors import AppError, Unavailable
 from rag_common.rpc.status import DETAILS_KEY, from_rpc_error
 
 DEFAULT_TIMEOUT = 30.0
@@ -90,11 +90,17 @@ def metadata(token: str | None, options: CallOptions) -> Metadata:
 
 
 def failure(error: grpc.RpcError) -> AppError:
-    """The error that the gateway raised, with `trace_id` and `request_id` where it sent them."""
-    raised = from_rpc_error(error, peer="the gateway")
-    for name in ("trace_id", "request_id"):
-        vars(raised).setdefault(name, raised.metadata.get(name, ""))
-    return raised
+    """The error that the gateway raised, or what kept it from being asked."""
+    if any(sign in (error.details() or "") for sign in _INSECURE):
+        return Unavailable(
+            "there is no secure connection to the gateway: its certificate must be for this name, "
+            "and from the authorities given"
+        )
+    return from_rpc_error(error, peer="the gateway")
+
+
+# gRPC has no other word for it than in its text.
+_INSECURE = ("Tls handshake failed", "Hostname Verification Check failed")
 
 
 def _pushback(error: grpc.RpcError) -> float | None:

@@ -9,9 +9,12 @@ from rag_client.commands.ask import ask
 from rag_client.commands.bench import bench
 from rag_client.commands.documents import documents
 from rag_client.commands.evaluate import evaluate
+from rag_client.commands.identity import quota, whoami
 from rag_client.commands.ingest import ingest
+from rag_client.commands.keys import keys
 from rag_client.commands.search import search
 from rag_client.commands.token import token
+from rag_client.commands.tokens import tokens
 
 _HELP = """Answers from your own documents.
 
@@ -31,6 +34,10 @@ app.command()(ingest)
 app.command()(ask)
 app.command()(search)
 app.add_typer(documents, name="documents")
+app.command()(whoami)
+app.command()(quota)
+app.add_typer(keys, name="keys")
+app.add_typer(tokens, name="tokens")
 app.command("eval")(evaluate)
 app.command()(bench)
 

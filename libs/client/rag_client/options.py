@@ -1,6 +1,7 @@
 """The keyword arguments that each call takes; what is left out, the gateway decides."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Literal, TypeAlias, TypedDict
 
 from rag_client.filters import Filter
@@ -80,3 +81,16 @@ class IngestOptions(DocumentOptions, total=False):
     media_type: str
     metadata: Mapping[str, MetadataValue]
     request_id: str
+
+
+class PageOptions(CallOptions, total=False):
+    """How many entries a page has; the gateway's own number where left out."""
+
+    page_size: int
+
+
+class GrantOptions(CallOptions, total=False):
+    """What a new key or token opens (all that the caller may use where left out), and for how long."""
+
+    collections: Sequence[str]
+    lifetime: timedelta | None

@@ -7,6 +7,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 
+from rag.gateway.v1 import access_service_pb2 as access
 from rag.gateway.v1 import answer_service_pb2 as answers
 from rag.gateway.v1 import document_service_pb2 as documents
 
@@ -39,6 +40,7 @@ def _reads(method: MethodDescriptor) -> bool:
 
 
 _SERVICES = {
+    "AccessService": access.DESCRIPTOR.services_by_name["AccessService"],
     "AnswerService": answers.DESCRIPTOR.services_by_name["AnswerService"],
     "DocumentService": documents.DESCRIPTOR.services_by_name["DocumentService"],
 }
@@ -86,4 +88,23 @@ DELETE_DOCUMENT = _procedure(
     "DeleteDocument",
     documents.DeleteDocumentRequest,
     documents.DeleteDocumentResponse,
+)
+GET_IDENTITY = _procedure(
+    "AccessService", "GetIdentity", access.GetIdentityRequest, access.GetIdentityResponse
+)
+GET_QUOTA = _procedure("AccessService", "GetQuota", access.GetQuotaRequest, access.GetQuotaResponse)
+CREATE_API_KEY = _procedure(
+    "AccessService", "CreateApiKey", access.CreateApiKeyRequest, access.CreateApiKeyResponse
+)
+LIST_API_KEYS = _procedure(
+    "AccessService", "ListApiKeys", access.ListApiKeysRequest, access.ListApiKeysResponse
+)
+REVOKE_API_KEY = _procedure(
+    "AccessService", "RevokeApiKey", access.RevokeApiKeyRequest, access.RevokeApiKeyResponse
+)
+ISSUE_TOKEN = _procedure(
+    "AccessService", "IssueToken", access.IssueTokenRequest, access.IssueTokenResponse
+)
+REVOKE_TOKEN = _procedure(
+    "AccessService", "RevokeToken", access.RevokeTokenRequest, access.RevokeTokenResponse
 )

@@ -13,10 +13,12 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from rag_client.tokens import renewal
+
 ISSUER = "rag-dev"
 AUDIENCE = "rag"
 SCOPES = ("search", "answer", "ingest")
-_RENEW_BEFORE = 60.0
+ADMIN_SCOPES = (*SCOPES, "admin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class FreshToken:
         now = self._clock()
         if now >= self._renew_at:
             self._token = sign(self._key, self._claims, now)
-            self._renew_at = now + max(self._claims.ttl - _RENEW_BEFORE, self._claims.ttl / 2)
+            self._renew_at = renewal(now, now + self._claims.ttl)
         return self._token
 
 

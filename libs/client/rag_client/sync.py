@@ -10,8 +10,9 @@ import grpc
 
 from rag.gateway.v1.answer_service_pb2 import GetCapabilitiesRequest
 from rag_client import parts, procedures, replies, requests, results
+from rag_client.access.sync import Access
 from rag_client.calls import DEFAULT_TIMEOUT, Retries
-from rag_client.channel import DEFAULT_TARGET, Gateway, Tls
+from rag_client.channel import DEFAULT_TARGET, ClientCertificate, Gateway, Tls
 from rag_client.events import Event
 from rag_client.options import (
     AnswerOptions,
@@ -26,11 +27,12 @@ from rag_client.pieces import content_of
 from rag_client.threads import BlockingCalls, Token
 
 
-class Client:
+class Client(Access):
     """A gateway's calls as methods; safe to share between threads.
 
-    `token` is a JWT, or a function asked for one before each call. Every call ends within `timeout`
-    seconds, retries included, and raises an AppError.
+    `token` is a JWT or an API key, or a function asked for one before each attempt, for example a
+    TokenFile or a RenewedToken. Every call ends within `timeout` seconds, retries included, and
+    raises an AppError.
     """
 
     def __init__(
@@ -39,11 +41,12 @@ class Client:
         *,
         token: Token | None = None,
         tls: Tls = None,
+        certificate: ClientCertificate | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         retries: Retries | None = None,
         channel: grpc.Channel | None = None,
     ) -> None:
-        opened = channel or Gateway(target, tls).open()
+        opened = channel or Gateway(target, tls, certificate).open()
         self._calls = BlockingCalls(opened, token, timeout, retries or Retries())
 
     def __enter__(self) -> Self:

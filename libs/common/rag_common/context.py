@@ -7,6 +7,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+# The header that tells services behind the gateway who the payer is.
+PAYER = "x-rag-payer"
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -39,22 +42,41 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling, as the verified token says."""
+    """Who is calling, as the verified credential says.
+
+    `scopes` holds those given directly and those of the roles. `collections` is None where all are
+    open. `credential` is the id of the API key or token (`jti`), empty for a token without one.
+    `tier` names the tenant's set of limits, empty for the default one.
+    """
 
     subject: str
     tenant: str
     scopes: frozenset[str]
+    roles: frozenset[str] = frozenset()
+    collections: frozenset[str] | None = None
+    credential: str = ""
+    tier: str = ""
+
+    def __post_init__(self) -> None:
+        """An empty tenant would be everybody's: it cannot be."""
+        if not self.tenant:
+            raise ValueError("a principal has a tenant")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call being served. `deadline` is a moment of time.monotonic(), in seconds."""
+    """One call being served. `deadline` is a moment of time.monotonic(), in seconds.
+
+    `payer` is the tenant whose fair share of the service the call counts against. Behind the
+    gateway it is what the caller says, so nothing but fairness may hang on it.
+    """
 
     request_id: str
     trace: Trace
     deadline: float
     language: str = ""
     principal: Principal | None = None
+    payer: str = ""
     started: float = field(default_factory=time.monotonic)
 
     @property

@@ -2,15 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """One thing wrong with a request: the path of the field and what would be right."""
+    """One thing wrong with a request: the path of the field and what would be right.
+
+    `reason` is the constant a program branches on, empty for the error's own; `korean` says the
+    same as `description`, and is empty where nobody has put it into Korean.
+    """
 
     field: str
     description: str
+    reason: str = ""
+    korean: str = ""
 
 
 class AppError(Exception):
@@ -53,9 +59,16 @@ class InvalidArgument(AppError):
     reason = "FIELD_INVALID"
 
     @classmethod
-    def of(cls, field: str, description: str) -> "InvalidArgument":
+    def of(cls, field: str, description: str) -> Self:
         """The common case: one field is wrong, and `description` says what would be right."""
-        return cls(f"{field}: {description}", violations=[FieldViolation(field, description)])
+        return cls.among([FieldViolation(field, description)])
+
+    @classmethod
+    def among(cls, violations: Sequence[FieldViolation]) -> Self:
+        """Everything that is wrong at once, one thing at least; the message says the first."""
+        first, rest = violations[0], len(violations) - 1
+        more = f" (and {rest} more)" if rest else ""
+        return cls(f"{first.field}: {first.description}{more}", violations=violations)
 
 
 class FilterInvalid(InvalidArgument):
@@ -88,10 +101,34 @@ class TokenExpired(Unauthenticated):
     reason = "TOKEN_EXPIRED"
 
 
+class KeyRevoked(Unauthenticated):
+    """The API key or token was good once and has been revoked."""
+
+    reason = "KEY_REVOKED"
+
+
 class PermissionDenied(AppError):
     """The caller is known and may not do this."""
 
     reason = "SCOPE_MISSING"
+
+
+class CollectionForbidden(PermissionDenied):
+    """The caller may not use this collection, whether or not there is one of that name."""
+
+    reason = "COLLECTION_FORBIDDEN"
+
+
+class TenantMismatch(PermissionDenied):
+    """The call names a tenant that its credential does not belong to."""
+
+    reason = "TENANT_MISMATCH"
+
+
+class CallerForbidden(PermissionDenied):
+    """The service at the other end of the connection may not call this method."""
+
+    reason = "CALLER_FORBIDDEN"
 
 
 class NotFound(AppError):
@@ -104,6 +141,12 @@ class CollectionNotFound(NotFound):
     """The tenant has no collection of that name."""
 
     reason = "COLLECTION_NOT_FOUND"
+
+
+class KeyNotFound(NotFound):
+    """The tenant has no API key of that id."""
+
+    reason = "KEY_NOT_FOUND"
 
 
 class IndexNotFound(NotFound):
@@ -122,6 +165,18 @@ class ResourceExhausted(AppError):
     """A bound was reached: too many calls at once."""
 
     reason = "CONCURRENCY_LIMIT"
+
+
+class RateLimited(ResourceExhausted):
+    """The tenant or the credential has used up its calls for now."""
+
+    reason = "RATE_LIMITED"
+
+
+class TokenBudget(ResourceExhausted):
+    """The tenant or the credential has used up the model's tokens for now."""
+
+    reason = "TOKEN_BUDGET"
 
 
 class MessageTooLarge(ResourceExhausted):
@@ -182,6 +237,12 @@ class Aborted(AppError):
     """Another call changed the same thing meanwhile."""
 
     reason = "ETAG_MISMATCH"
+
+
+class RequestIdReused(Aborted):
+    """A request_id came a second time with another request, or while the first is still running."""
+
+    reason = "REQUEST_ID_REUSED"
 
 
 class DeadlineExceeded(AppError):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -28,6 +29,32 @@ class ServiceSettings(BaseSettings):
     health_port: Port = Field(
         0,
         description="Plaintext port of health alone, for probes that speak no TLS; 0 takes a free one.",
+    )
+    http_port: Port = Field(
+        0,
+        description="Plaintext HTTP port of /health/live and /health/ready; 0 takes a free one.",
+    )
+    tls: str = Field(
+        "off",
+        pattern="^(off|files|vault)$",
+        description="Where the certificate for mutual TLS comes from: files, vault, or off for "
+        "plaintext, which only loopback gets unless PLAINTEXT is true.",
+    )
+    tls_dir: Path = Field(
+        Path("/tls"), description="Folder of tls.crt, tls.key and ca.crt, read again on change."
+    )
+    tls_reload: Seconds = Field(
+        10, description="Seconds between looks at the folder of the certificate."
+    )
+    tls_trust_domain: str = Field(
+        "rag-platform",
+        pattern=r"^[a-z0-9._-]{1,255}$",
+        description="Trust domain of the SPIFFE IDs by which services know each other.",
+    )
+    plaintext: bool = Field(
+        False,
+        description="Whether calls may come in plaintext from other machines: only where a mesh "
+        "encrypts them.",
     )
     reflection: bool = Field(True, description="Whether grpcurl may ask which methods there are.")
     log_level: str = Field(
@@ -91,12 +118,12 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def _own(cls, variables: Mapping[str, str | None]) -> dict[str, str]:
-        """Values by setting, of the variables that begin with this service's prefix."""
+        """Values by setting, of the variables that begin with this service's prefix; empty is unset."""
         prefix = cls.model_config["env_prefix"]
         return {
             name.removeprefix(prefix).lower(): value
             for name, value in variables.items()
-            if name.startswith(prefix) and value is not None
+            if name.startswith(prefix) and value
         }
 
     @classmethod
@@ -120,3 +147,11 @@ def _file() -> dict[str, str | None]:
 def folder(default: str) -> Path:
     """A default folder below the one for data: RAG_HOME, or `.rag` in the working directory."""
     return Path(os.environ.get("RAG_HOME", ".rag")) / default
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens there."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -6,14 +6,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from rag_common.context import Trace
+from rag_common.metrics import Metrics
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
 class Telemetry:
-    """Opens spans; without a provider it only hands the caller's trace on."""
+    """Opens spans, and holds what is counted; without a provider it only hands the caller's trace on."""
 
     def __init__(self, provider: Any = None) -> None:
+        self.metrics = Metrics()
         self._provider = provider
         self._tracer = provider.get_tracer("rag") if provider else None
 

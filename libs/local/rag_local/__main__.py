@@ -8,8 +8,12 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from rag_local.platform import ROOT, platform, rag
-from rag_local.processes import Running, StartFailed
+from rag_common import logs
+from rag_common.errors import AppError
+from rag_common.settings import SettingsInvalid
+from rag_local.access import Access
+from rag_local.platform import Parts, platform, rag
+from rag_local.processes import ROOT, Running, StartFailed
 
 SAMPLES = ROOT / "samples"
 
@@ -20,9 +24,12 @@ def main() -> int:
     # Ended by one of these at once, or deaf to it, it would leave the services running.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
+    # What goes well is said by the lines of this program.
+    logs.configure("local", "warning", "console")
+    parts = Parts(vault=_wanted("VAULT"), edge=_wanted("EDGE"))
     try:
-        _run(home, once=os.environ.get("ONCE", "") not in ("", "0"))
-    except (StartFailed, OSError) as error:
+        _run(home, parts, once=_wanted("ONCE"))
+    except (StartFailed, SettingsInvalid, AppError, OSError) as error:
         sys.stderr.write(f"make run: {error}\n")
         return 1
     except KeyboardInterrupt:
@@ -35,29 +42,47 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def _run(home: Path, *, once: bool) -> None:
-    say("starting embedder, retriever, generator and gateway …")
-    with platform(home) as (services, seconds):
-        say(f"all healthy after {seconds:.1f} s ({_ready_times(services)})\n")
-        _tour(home)
+def _wanted(variable: str) -> bool:
+    return os.environ.get(variable, "") not in ("", "0")
+
+
+def _run(home: Path, parts: Parts, *, once: bool) -> None:
+    say(_what_starts(parts))
+    with platform(home, parts=parts) as running:
+        times = _ready_times(running.services)
+        say(f"all healthy after {running.ready_seconds:.1f} s ({times})\n")
+        _tour(running.access)
         if once:
             say("\nONCE=1: stopping; each service drains first")
             return
-        say(_how_to_go_on(home))
-        _serve(services)
+        say(_how_to_go_on(home, parts, running.access))
+        _serve(running.services)
+
+
+def _what_starts(parts: Parts) -> str:
+    names = "embedder, retriever, generator and gateway"
+    if parts.vault:
+        trust = "Vault and Redis first: secrets, certificates and signatures come from there"
+    else:
+        trust = (
+            "DEVELOPMENT: a signing key in a file, and plaintext between services on loopback "
+            "(VAULT=1 has neither)"
+        )
+    edge = "\nthen Envoy in front of them" if parts.edge else ""
+    return f"{trust}\nstarting {names} …{edge}"
 
 
 def _ready_times(services: Sequence[Running]) -> str:
     return ", ".join(f"{service.spec.name} {service.ready_seconds:.1f}" for service in services)
 
 
-def _tour(home: Path) -> None:
+def _tour(access: Access) -> None:
     """Ingest the samples, which a second time is nothing new, and ask."""
     say(f"ingesting the sample documents in {SAMPLES.relative_to(ROOT)}/")
-    rag("ingest", str(SAMPLES / "ko"), str(SAMPLES / "en"), home=home)
+    rag("ingest", str(SAMPLES / "ko"), str(SAMPLES / "en"), access=access)
     for question in _questions():
         say(f"\n? {question}")
-        rag("ask", question, home=home)
+        rag("ask", question, access=access)
 
 
 def _questions() -> list[str]:
@@ -79,22 +104,38 @@ def _serve(services: Sequence[Running]) -> None:
     say("\nstopping; each service drains first")
 
 
-def _how_to_go_on(home: Path) -> str:
+def _how_to_go_on(home: Path, parts: Parts, access: Access) -> str:
     tools, here = Path(sys.executable).parent, Path.cwd()
     path = f"$PWD/{tools.relative_to(here)}" if tools.is_relative_to(here) else str(tools)
+    told = " ".join(f'{name}="{value}"' for name, value in access.settings.items())
+    more = (
+        f"""
+  curl --cacert {access.settings["RAG_CA_FILE"]} -H "authorization: Bearer $TOKEN" \\
+    -d '{{"query": "출장비 정산"}}' {access.page}/v1/search
+  curl --cacert {access.settings["RAG_CA_FILE"]} {access.page}/health/ready
+"""
+        if access.page
+        else ""
+    )
+    keys = (
+        f"Vault: https://127.0.0.1:8200 (root token: {home}/vault/operator.json)"
+        if parts.vault
+        else f"Keys: {home}/keys (for development alone)"
+    )
     return f"""
 Serving until Ctrl-C. In another terminal, in this folder:
 
-  export PATH="{path}:$PATH" RAG_HOME="{home.resolve()}"
+  export PATH="{path}:$PATH" {told}
   rag ask "회사 노트북을 잃어버리면 얼마 안에 신고해야 하나요?"
   rag search "출장비 정산" --explain
   rag ingest FILE_OR_FOLDER
-  TOKEN=$(rag token)
-  grpcurl -plaintext 127.0.0.1:50051 list
-  grpcurl -plaintext -H "authorization: Bearer $TOKEN" \\
-    -d '{{"query": "출장비 정산서는 언제까지 제출하나요?"}}' 127.0.0.1:50051 rag.gateway.v1.AnswerService/Answer
-
-Keys: {home}/keys (for development alone). Logs: {home}/logs. Data: {home}/index."""
+  rag whoami; rag quota; rag keys create "nightly job" --scope search
+  TOKEN={access.token}
+  grpcurl {access.flags} {access.target} list
+  grpcurl {access.flags} -H "authorization: Bearer $TOKEN" \\
+    -d '{{"query": "출장비 정산서는 언제까지 제출하나요?"}}' {access.target} rag.gateway.v1.AnswerService/Answer
+{more}
+{keys}. Logs: {home}/logs. Data: {home}/index."""
 
 
 if __name__ == "__main__":

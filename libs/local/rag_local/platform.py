@@ -4,34 +4,100 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rag_local import keys
-from rag_local.processes import Running, StartFailed, require_free, running, wait_healthy
+from rag_local.access import Access, by_certificate, plain
+from rag_local.edge import edge
+from rag_local.identities import edge_identity, operator
+from rag_local.processes import (
+    Running,
+    StartFailed,
+    require_free,
+    require_port,
+    running,
+    wait_healthy,
+)
+from rag_local.trusted import Trusted, trusted
+from rag_local.values import Values
 
-ROOT = Path(__file__).resolve().parents[3]
+EDGE_PORT, VAULT_PORT = 8443, 8200
+ISSUER, AUDIENCE = "rag-dev", "rag"
 
 # The first start of a machine reads the model's file from a cold disk.
 _READY_SECONDS = 180.0
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What runs besides the four services: a Vault from which all secrets come, an edge in front."""
+
+    vault: bool = False
+    edge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What runs; `access` is what `rag` is told to reach it, and grpcurl in its words."""
+
+    services: Sequence[Running]
+    ready_seconds: float
+    access: Access
+
+
 @contextmanager
 def platform(
-    home: Path, environment: Mapping[str, str] | None = None
-) -> Iterator[tuple[list[Running], float]]:
-    """The four services, healthy, with data and keys in `home`; and the seconds that took.
+    home: Path, environment: Mapping[str, str] | None = None, parts: Parts | None = None
+) -> Iterator[Platform]:
+    """The services, healthy, with their data in `home`.
 
-    Raises StartFailed where a port is taken, the model cannot be made ready, or a service ends.
+    Raises StartFailed where a port is taken, the model cannot be made ready, or a part ends.
     """
+    parts = parts or Parts()
     require_free()
-    keys.ensure(home / "keys")
+    if parts.edge:
+        require_port(EDGE_PORT, "edge")
     prepare_model()
     began = time.monotonic()
-    with running(home, {"RAG_HOME": str(home), **(environment or {})}) as services:
+    with ExitStack() as stack:
+        trust = stack.enter_context(trusted(home, port=VAULT_PORT)) if parts.vault else None
+        if not trust:
+            keys.ensure(home / "keys")
+        settings = {"RAG_HOME": str(home), **(environment or {})}
+        if parts.edge:
+            settings["GATEWAY_ADDRESS_HEADER"] = "x-envoy-external-address"
+        own = trust.settings if trust else _nothing
+        services = stack.enter_context(running(home, settings, own=own))
         wait_healthy(services, _READY_SECONDS)
-        yield services, time.monotonic() - began
+        access = _access(home, trust)
+        if parts.edge:
+            started = stack.enter_context(edge(home, _values(home, trust)))
+            access = access.through(started)
+        yield Platform(services, time.monotonic() - began, access)
+
+
+def _access(home: Path, trust: Trusted | None) -> Access:
+    if not trust:
+        return plain(home)
+    person = operator(trust.vault, home / "operator", issuer=ISSUER, audience=AUDIENCE)
+    return by_certificate(person)
+
+
+def _values(home: Path, trust: Trusted | None) -> Values:
+    """What the edge is told; with Vault it shows the gateway a certificate from there."""
+    values = Values(port=EDGE_PORT, reflection=True)
+    if not trust:
+        return values
+    identity = (home / "certificates" / "identity").resolve()
+    edge_identity(trust.vault, identity)
+    return replace(values, gateway_tls=True, identity=str(identity))
+
+
+def _nothing(_service: str) -> Mapping[str, str]:
+    return {}
 
 
 def prepare_model() -> None:
@@ -41,11 +107,11 @@ def prepare_model() -> None:
         raise StartFailed("the embedding model could not be prepared; what is above says why")
 
 
-def rag(*arguments: str, home: Path) -> None:
+def rag(*arguments: str, access: Access) -> None:
     """The command `rag`, exactly as a user has it. Raises StartFailed where it fails."""
     done = subprocess.run(
         [Path(sys.executable).with_name("rag"), *arguments],
-        env={**os.environ, "RAG_HOME": str(home)},
+        env={**os.environ, **access.settings},
         check=False,
     )
     if done.returncode:

@@ -1,12 +1,13 @@
 """The four services as processes of this machine: started, watched until healthy, stopped in order."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import IO
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+ROOT = Path(__file__).resolve().parents[3]
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
@@ -29,6 +31,7 @@ class Spec:
     name: str
     port: int
     health_port: int
+    http_port: int
 
     @property
     def package(self) -> str:
@@ -39,15 +42,19 @@ class Spec:
     def ports(self) -> dict[str, str]:
         """The settings that make the service listen where this says."""
         prefix = self.name.upper()
-        return {f"{prefix}_PORT": str(self.port), f"{prefix}_HEALTH_PORT": str(self.health_port)}
+        return {
+            f"{prefix}_PORT": str(self.port),
+            f"{prefix}_HEALTH_PORT": str(self.health_port),
+            f"{prefix}_HTTP_PORT": str(self.http_port),
+        }
 
 
 # The gateway comes last: it is ready when the others are. Stopping goes the other way round.
 SERVICES = (
-    Spec("embedder", 50052, 50062),
-    Spec("retriever", 50053, 50063),
-    Spec("generator", 50054, 50064),
-    Spec("gateway", 50051, 50061),
+    Spec("embedder", 50052, 50062, 50072),
+    Spec("retriever", 50053, 50063, 50073),
+    Spec("generator", 50054, 50064, 50074),
+    Spec("gateway", 50051, 50061, 50071),
 )
 
 
@@ -64,23 +71,54 @@ class Running:
 def require_free(specs: Sequence[Spec] = SERVICES) -> None:
     """Raise StartFailed, naming the port, where one of the ports is taken."""
     for spec in specs:
-        for port in (spec.port, spec.health_port):
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError as error:
-                    raise StartFailed(
-                        f"port {port}, which the {spec.name} needs, is taken: stop what uses it "
-                        f"(ss -ltnp 'sport = :{port}' shows it), or a former `make run`"
-                    ) from error
+        for port in (spec.port, spec.health_port, spec.http_port):
+            require_port(port, spec.name)
+
+
+def require_port(port: int, name: str) -> None:
+    """Raise StartFailed where the port, which the named part needs, is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise StartFailed(
+                f"port {port}, which the {name} needs, is taken: stop what uses it "
+                f"(ss -ltnp 'sport = :{port}' shows it), or a former `make run`"
+            ) from error
+
+
+def free_port() -> int:
+    """A port of this machine's that nobody has at this moment."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def program(name: str, install: str) -> str:
+    """The path of a program: beside this interpreter, or on the PATH.
+
+    Raises StartFailed, with `install` as what to do, where there is none.
+    """
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.is_file() else shutil.which(name)
+    if not found:
+        raise StartFailed(f"{name} is not installed: {install}")
+    return found
 
 
 @contextmanager
 def running(
-    home: Path, environment: Mapping[str, str], specs: Sequence[Spec] = SERVICES
+    home: Path,
+    environment: Mapping[str, str],
+    specs: Sequence[Spec] = SERVICES,
+    own: Callable[[str], Mapping[str, str]] = lambda _service: {},
 ) -> Iterator[list[Running]]:
-    """Start the services; on leaving, end them in the reverse order, each draining first."""
+    """Start the services; on leaving, end them in the reverse order, each draining first.
+
+    `own` gives a service's settings that no other one may see.
+    """
     together = {**environment, **targets(specs)}
     logs = home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -88,7 +126,8 @@ def running(
         started = []
         for spec in specs:
             file = stack.enter_context((logs / f"{spec.name}.log").open("wb"))
-            service = Running(spec, start(spec, together, file), logs / f"{spec.name}.log")
+            process = start(spec, {**together, **own(spec.name)}, file)
+            service = Running(spec, process, logs / f"{spec.name}.log")
             stack.callback(_end, service)
             started.append(service)
         yield started

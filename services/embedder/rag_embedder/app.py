@@ -17,7 +17,9 @@ from rag.embedder.v1 import embedder_service_pb2_grpc as grpc_stubs
 from rag_common import errors, logs, telemetry
 from rag_common.rpc.server import Ports, Service, serving
 from rag_common.settings import SettingsInvalid
+from rag_common.trust import trusted
 from rag_embedder.batching import Policy, Scheduler
+from rag_embedder.callers import CALLERS
 from rag_embedder.core import Embedder, Engine, Model, Reranker, Vector
 from rag_embedder.library import prepared
 from rag_embedder.servicer import EmbedderServicer
@@ -38,6 +40,8 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
     _import(settings)
     async with AsyncExitStack() as stack:
         stack.callback(tracing.close)
+        trust = await stack.enter_async_context(trusted(settings, "embedder"))
+        trust.measure(tracing.metrics)
         analysis = stack.enter_context(ThreadPoolExecutor(1, "analysis"))
         loading = asyncio.create_task(_load(settings, directory, stack))
         stack.callback(loading.cancel)
@@ -51,7 +55,15 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
         async def model() -> None:
             embedder.engine()
 
-        async with serving([service], settings, tracing, checks={"model": model}) as ports:
+        served = serving(
+            [service],
+            settings,
+            tracing,
+            checks={"model": model},
+            wants=trust.wants,
+            guard=trust.guard(CALLERS),
+        )
+        async with served as ports:
             yield ports
 
 

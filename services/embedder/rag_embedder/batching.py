@@ -54,7 +54,7 @@ class Outcome(Generic[Output]):
 
 
 class Scheduler(Generic[Output]):
-    """Feeds a model. Priorities share its tokens three to one, requests within one take turns.
+    """Feeds a model. Priorities share its tokens three to one, tenants within one take turns.
 
     An async context manager: its lanes run inside the block, and leaving it ends what waits.
     """
@@ -81,27 +81,30 @@ class Scheduler(Generic[Output]):
         _fail(self._turns, _closing())
         await asyncio.to_thread(self._pool.shutdown)
 
-    async def run(self, batch: Sequence[list[int]], priority: Priority) -> Outcome[Output]:
+    async def run(
+        self, batch: Sequence[list[int]], priority: Priority, payer: str = ""
+    ) -> Outcome[Output]:
         """Compute a request's texts, given as token ids; cancelling gives up what has not begun.
 
-        There must be a text. Raises ResourceExhausted at once, with a time to come back, where the
-        queue has no room for all, and Draining where the scheduler closes.
+        There must be a text. `payer` is the tenant whose turn it takes. Raises ResourceExhausted at
+        once, with a time to come back, where the queue has no room for all that leaves other tenants
+        theirs, and Draining where the scheduler closes.
         """
-        self._admit(batch)
+        self._admit(batch, payer)
         loop = asyncio.get_running_loop()
         jobs = [Job[Output](ids, loop.create_future()) for ids in batch]
-        request = self._turns.add(self._in_order(jobs), priority)
+        request = self._turns.add(self._in_order(jobs), priority, payer)
         self._work.set()
         try:
             outputs = await asyncio.gather(*(job.future for job in jobs))
         finally:
-            self._turns.drop(request, priority)
+            self._turns.drop(request)
         return Outcome(outputs, max(job.waited for job in jobs), sum(job.computed for job in jobs))
 
-    def _admit(self, batch: Sequence[list[int]]) -> None:
+    def _admit(self, batch: Sequence[list[int]], payer: str) -> None:
         if self._closed:
             raise _closing()
-        if self._turns.jobs + len(batch) <= self._policy.queue_texts:
+        if self._turns.room(payer, len(batch), self._policy.queue_texts):
             return
         wait = self._turns.tokens * self._seconds_per_token / self._policy.lanes
         raise errors.ResourceExhausted(

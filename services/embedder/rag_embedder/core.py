@@ -54,7 +54,9 @@ class Sparse(Protocol):
 class Queue(Protocol):
     """The way to the device. Raises ResourceExhausted where it is full."""
 
-    async def run(self, batch: Sequence[list[int]], priority: Priority) -> Outcome[Vector]: ...
+    async def run(
+        self, batch: Sequence[list[int]], priority: Priority, payer: str
+    ) -> Outcome[Vector]: ...
 
 
 class Reranker(Protocol):
@@ -81,12 +83,13 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked for: as a query or a document, which vectors, and whether cutting is allowed."""
+    """What is asked for: as a query or a document, which vectors, whether cutting is allowed; for whom."""
 
     query: bool
     dense: bool = True
     sparse: bool = True
     truncate: bool = False
+    payer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +207,7 @@ async def _dense(
     if not wanted.dense:
         return [], 0.0, 0.0
     priority = Priority.QUERY if wanted.query else Priority.DOCUMENT
-    outcome = await engine.queue.run([item.ids for item in tokens], priority)
+    outcome = await engine.queue.run([item.ids for item in tokens], priority, wanted.payer)
     return outcome.outputs, outcome.queue_seconds, outcome.compute_seconds
 
 

@@ -7,6 +7,7 @@ from rag.embedder.v1 import embedder_service_pb2 as pb
 from rag.embedder.v1.embedder_service_pb2_grpc import EmbedderServiceServicer
 from rag.types.v1 import vector_pb2
 from rag_common import errors
+from rag_common.context import CALL
 from rag_common.rpc.types import Context
 from rag_embedder.ahead import ahead
 from rag_embedder.core import Embedded, Embedder, Embedding, Wanted
@@ -79,7 +80,14 @@ def _wanted(request: pb.EmbedRequest) -> Wanted:
         raise errors.InvalidArgument.of("representation", "is not a known value")
     dense, sparse = _REPRESENTATIONS[request.representation]
     truncate = request.overflow == pb.OVERFLOW_TRUNCATE
-    return Wanted(query=_is_query(request.task), dense=dense, sparse=sparse, truncate=truncate)
+    call = CALL.get()
+    return Wanted(
+        query=_is_query(request.task),
+        dense=dense,
+        sparse=sparse,
+        truncate=truncate,
+        payer=call.payer if call else "",
+    )
 
 
 def _is_query(task: int) -> bool:

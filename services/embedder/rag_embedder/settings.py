@@ -7,16 +7,18 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from rag_common.settings import Port, ServiceSettings, folder
+from rag_common.settings import Port, folder
+from rag_common.vault.settings import VaultSettings
 
 
-class Settings(ServiceSettings):
+class Settings(VaultSettings):
     """The embedder's settings; the defaults run on a laptop."""
 
     model_config = SettingsConfigDict(env_prefix="EMBEDDER_")
 
     port: Port = Field(50052, description="Port of the gRPC API; 0 takes a free one.")
     health_port: Port = Field(50062, description="Plaintext port of health alone, for probes.")
+    http_port: Port = Field(50072, description="Plaintext HTTP port of health.")
     model: str = Field(
         "multilingual-e5-small",
         min_length=1,

@@ -1,8 +1,8 @@
-"""Whose turn it is: priorities share the device by weight, the requests of one take turns."""
+"""Whose turn it is: priorities share the device by weight, the tenants of one take turns."""
 
 import asyncio
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Generic, TypeVar
@@ -22,67 +22,110 @@ class Job(Generic[Output]):
 
 
 @dataclass(slots=True, eq=False)
+class Request(Generic[Output]):
+    """What waits of one request: it shrinks as its jobs are taken."""
+
+    jobs: "deque[Job[Output]]"
+    priority: int
+    payer: str
+
+
+@dataclass(slots=True, eq=False)
 class _Line(Generic[Output]):
-    """One priority; `served` is tokens over weight."""
+    """One priority: the requests of each tenant, whose turn is first first; `served` is tokens over weight."""
 
     weight: float
-    requests: "deque[deque[Job[Output]]]" = field(default_factory=deque)
+    tenants: "OrderedDict[str, deque[Request[Output]]]" = field(default_factory=OrderedDict)
     served: float = 0.0
+
+    def take(self) -> Job[Output]:
+        """A job of the tenant's whose turn it is, which then goes behind the others."""
+        payer, requests = self.tenants.popitem(last=False)
+        request = requests.popleft()
+        job = request.jobs.popleft()
+        if request.jobs:
+            requests.append(request)
+        if requests:
+            self.tenants[payer] = requests
+        return job
 
 
 class Turns(Generic[Output]):
     """Jobs in the order in which they are served, by start-time fair queueing over their tokens.
 
-    Goyal, Vin and Cheng (1996), with a line for each weight; requests of a line alternate, job by job.
+    Goyal, Vin and Cheng (1996), with a line for each weight. In a line the tenants alternate, and
+    within a tenant its requests, job by job: nobody waits for all that another has put in.
     """
 
     def __init__(self, weights: Sequence[float]) -> None:
         self._lines: list[_Line[Output]] = [_Line(weight) for weight in weights]
         self._clock = 0.0
+        self._waiting: Counter[str] = Counter()
         self.jobs = 0
         self.tokens = 0
 
     def __iter__(self) -> Iterator[Job[Output]]:
         """All that wait, in no order."""
-        return (job for line in self._lines for request in line.requests for job in request)
+        for line in self._lines:
+            for requests in line.tenants.values():
+                for request in requests:
+                    yield from request.jobs
 
-    def add(self, jobs: Sequence[Job[Output]], priority: int) -> "deque[Job[Output]]":
-        """Put a request at the end of its line; what it gives shrinks as the jobs are taken."""
+    def room(self, payer: str, jobs: int, most: int) -> bool:
+        """Whether so many more would leave at most `most` waiting, and to other tenants their shares.
+
+        Where nothing waits there is room for any one request, or a large one would never find any.
+        """
+        if not self.jobs:
+            return True
+        if self.jobs + jobs > most:
+            return False
+        tenants = len(self._waiting) + (payer not in self._waiting)
+        crowded = tenants > 1 and (self.jobs + jobs) * 2 > most
+        return not crowded or self._waiting[payer] + jobs <= most // tenants
+
+    def add(self, jobs: Sequence[Job[Output]], priority: int, payer: str) -> Request[Output]:
+        """Put a request at the end of its tenant's."""
         line = self._lines[priority]
-        if not line.requests:
+        if not line.tenants:
             # A line that was idle must not live on the credit of that time.
             line.served = max(line.served, self._clock)
-        request = deque(jobs)
-        line.requests.append(request)
-        self._count(request, 1)
+        request = Request(deque(jobs), priority, payer)
+        line.tenants.setdefault(payer, deque()).append(request)
+        self._count(payer, jobs, 1)
         return request
 
-    def drop(self, request: "deque[Job[Output]]", priority: int) -> None:
+    def drop(self, request: Request[Output]) -> None:
         """Take out what still waits of a request."""
-        if request:
-            line = self._lines[priority]
-            line.requests = deque(other for other in line.requests if other is not request)
-            self._count(request, -1)
+        if not request.jobs:
+            return
+        tenants = self._lines[request.priority].tenants
+        left = deque(other for other in tenants[request.payer] if other is not request)
+        tenants[request.payer] = left
+        if not left:
+            del tenants[request.payer]
+        self._count(request.payer, request.jobs, -1)
 
     def first(self) -> Job[Output]:
         """The job whose turn it is; there must be one."""
-        return self._next().requests[0][0]
+        return next(iter(self._next().tenants.values()))[0].jobs[0]
 
     def take(self) -> Job[Output]:
         """Take out the job whose turn it is, and charge its line for it."""
         line = self._next()
-        request = line.requests.popleft()
-        job = request.popleft()
-        if request:
-            line.requests.append(request)
-        self._count([job], -1)
+        payer = next(iter(line.tenants))
+        job = line.take()
+        self._count(payer, [job], -1)
         self._clock = line.served
         line.served += len(job.ids) / line.weight
         return job
 
     def _next(self) -> _Line[Output]:
-        return min((line for line in self._lines if line.requests), key=lambda line: line.served)
+        return min((line for line in self._lines if line.tenants), key=lambda line: line.served)
 
-    def _count(self, jobs: "Sequence[Job[Output]]", sign: int) -> None:
+    def _count(self, payer: str, jobs: "Collection[Job[Output]]", sign: int) -> None:
         self.jobs += sign * len(jobs)
         self.tokens += sign * sum(len(job.ids) for job in jobs)
+        self._waiting[payer] += sign * len(jobs)
+        if not self._waiting[payer]:
+            del self._waiting[payer]

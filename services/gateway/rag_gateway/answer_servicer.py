@@ -9,12 +9,13 @@ from rag.gateway.v1 import answer_service_pb2 as pb
 from rag.gateway.v1.answer_service_pb2_grpc import AnswerServiceServicer
 from rag.types.v1.grounding_pb2 import Citation
 from rag_common import errors
-from rag_common.context import CALL, Call, request_id
+from rag_common.context import CALL, Call, Principal, request_id
 from rag_common.rpc.types import Context
 from rag_gateway import replies, requests
 from rag_gateway.capabilities import Capabilities
 from rag_gateway.core import Answered, Answering, Event, Found, Words
-from rag_gateway.question import Question
+from rag_gateway.counter import Counter
+from rag_gateway.question import Question, Retrieval
 from rag_gateway.requests import Checks
 from rag_gateway.silence import with_silence
 
@@ -23,33 +24,48 @@ class AnswerServicer(AnswerServiceServicer):
     """Translates; the core does the work, the interceptor has let the caller in."""
 
     def __init__(
-        self, answering: Answering, capabilities: Capabilities, *, region: str, heartbeat: float
+        self,
+        answering: Answering,
+        capabilities: Capabilities,
+        counter: Counter,
+        *,
+        region: str,
+        heartbeat: float,
     ) -> None:
         self._answering = answering
         self._capabilities = capabilities
+        self._counter = counter
         self._region = region
         self._heartbeat = heartbeat
 
     async def Answer(self, request: pb.AnswerRequest, context: Context) -> pb.AnswerResponse:
-        call, tenant = caller(request.request_id)
-        answered = await self._answering.answer(tenant, _question(request))
-        return replies.answer(answered, call, self._region)
+        call, by = caller(request.request_id)
+        question = self._within("Answer", by, _question(request))
+
+        async def work() -> pb.AnswerResponse:
+            async with self._counter.tokens(by, question) as spent:
+                answered = await self._answering.answer(by.tenant, question)
+                spent.tokens(_used(answered))
+                return replies.answer(answered, call, self._region)
+
+        return await self._counter.once("Answer", by, request, work, pb.AnswerResponse)
 
     async def StreamAnswer(
         self, request: pb.StreamAnswerRequest, context: Context
     ) -> AsyncIterator[pb.StreamAnswerResponse]:
-        call, tenant = caller(request.request_id)
-        question = _question(request)
-        yield pb.StreamAnswerResponse(
-            started=pb.Started(request_id=call.request_id, trace_id=call.trace.trace_id)
-        )
+        call, by = caller(request.request_id)
+        question = self._within("StreamAnswer", by, _question(request))
         stream = _Stream(call, self._region)
         async with (
-            aclosing(self._answering.stream(tenant, question)) as events,
+            self._counter.tokens(by, question) as spent,
+            aclosing(self._answering.stream(by.tenant, question)) as events,
             aclosing(with_silence(events, self._heartbeat)) as timed,
         ):
+            yield stream.started()
             try:
                 async for event in timed:
+                    if isinstance(event, Answered):
+                        spent.tokens(_used(event))
                     for message in stream.messages(event):
                         yield message
             except errors.AppError as error:
@@ -58,21 +74,20 @@ class AnswerServicer(AnswerServiceServicer):
                 yield stream.incomplete(error.reason, error.message)
 
     async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
-        call, tenant = caller(request.request_id)
-        checks = Checks()
+        call, by = caller(request.request_id)
+        checks = Checks(request)
         query = requests.query(checks, request.query)
         options = requests.retrieval(checks, request.retrieval, request.explain)
         checks.done()
-        found = await self._answering.search(tenant, query, options)
+        options = self._opened("Search", by, options)
+        found = await self._answering.search(by.tenant, query, options)
         return replies.search(found, call, self._region, request.explain)
 
     async def CheckGrounding(
         self, request: pb.CheckGroundingRequest, context: Context
     ) -> pb.CheckGroundingResponse:
         call, _ = caller("")
-        checks = Checks()
-        checks.text(request.text, "text", requests.CHECKED_CHARACTERS)
-        checks.require(bool(request.passages), "passages", "is empty")
+        checks = Checks(request)
         passages = requests.passages(checks, request.passages)
         checks.done()
         grounding = await self._answering.check(request.text, passages)
@@ -83,6 +98,16 @@ class AnswerServicer(AnswerServiceServicer):
     ) -> pb.GetCapabilitiesResponse:
         return await self._capabilities.describe()
 
+    def _within(self, method: str, by: Principal, question: Question) -> Question:
+        """The question as the caller may ask it: about collections that are open to it."""
+        if not isinstance(question.sources, Retrieval):
+            return question
+        return replace(question, sources=self._opened(method, by, question.sources))
+
+    def _opened(self, method: str, by: Principal, options: Retrieval) -> Retrieval:
+        opened = self._counter.opened(method, by, options.collections)
+        return replace(options, collections=opened or ())
+
 
 class _Stream:
     """The events of one answer as messages; counts the words sent."""
@@ -91,6 +116,10 @@ class _Stream:
         self._call = call
         self._region = region
         self.words = 0
+
+    def started(self) -> pb.StreamAnswerResponse:
+        ids = pb.Started(request_id=self._call.request_id, trace_id=self._call.trace.trace_id)
+        return pb.StreamAnswerResponse(started=ids)
 
     def messages(self, event: Event | None) -> list[pb.StreamAnswerResponse]:
         match event:
@@ -125,20 +154,25 @@ class _Stream:
         return beat
 
 
-def caller(given_id: str) -> tuple[Call, str]:
-    """The call with the id that the request names, and the tenant of the verified token."""
+def caller(given_id: str) -> tuple[Call, Principal]:
+    """The call with the id that the request names, and who makes it."""
     call = CALL.get()
-    principal = call.principal if call else None
-    if call is None or principal is None:
+    by = call.principal if call else None
+    if call is None or by is None:
         raise errors.Unauthenticated("nobody is authenticated")
     if given_id:
         call = replace(call, request_id=request_id(given_id))
         CALL.set(call)
-    return call, principal.tenant
+    return call, by
+
+
+def _used(answered: Answered) -> int:
+    usage = answered.written.usage
+    return int(usage.input_tokens + usage.output_tokens)
 
 
 def _question(request: pb.AnswerRequest | pb.StreamAnswerRequest) -> Question:
-    checks = Checks()
+    checks = Checks(request)
     text = requests.query(checks, request.query)
     options = requests.retrieval(checks, request.retrieval, request.explain)
     given = requests.passages(checks, request.passages)

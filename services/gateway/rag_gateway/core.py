@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Protocol
 
 from rag.types.v1.grounding_pb2 import Citation, Grounding, SkippedReason, Usage
@@ -10,6 +11,7 @@ from rag.types.v1.vector_pb2 import DenseVector, SparseVector
 from rag_common import errors
 from rag_gateway.journey import Journey
 from rag_gateway.question import Generation, Question, Retrieval, Support
+from rag_gateway.turns import Turns
 
 # Reranking reads this many passages at most; a cross-encoder's time grows with each.
 _RERANKED = 50
@@ -106,7 +108,10 @@ class Writing(Protocol):
 class Answering:
     """Search and answers for one tenant at a time."""
 
-    def __init__(self, embedding: Embedding, searching: Searching, writing: Writing) -> None:
+    def __init__(
+        self, embedding: Embedding, searching: Searching, writing: Writing, turns: Turns
+    ) -> None:
+        self._turns = turns
         self._embedding = embedding
         self._searching = searching
         self._writing = writing
@@ -154,6 +159,11 @@ class Answering:
 
     async def _find(self, tenant: str, query: str, options: Retrieval) -> Found:
         journey = Journey()
+        async with self._turns.turn(tenant):
+            journey.seconds["queue"] = monotonic() - journey.started
+            return await self._run(tenant, query, options, journey)
+
+    async def _run(self, tenant: str, query: str, options: Retrieval, journey: Journey) -> Found:
         with journey.stage("embed"):
             vectors = await self._embedding.query(query, dense=options.dense, sparse=options.sparse)
         journey.seconds.update(vectors.seconds)

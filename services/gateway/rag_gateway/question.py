@@ -12,6 +12,8 @@ class Retrieval:
     """Where and how to search. `fusion` is posterior, rrf or dbsf."""
 
     collections: tuple[str, ...] = ()
+    # Of these, the ones that the caller asked for by name: an error where there is none of that name.
+    named: tuple[str, ...] = ()
     filter: Filter | None = None
     dense: bool = True
     sparse: bool = True

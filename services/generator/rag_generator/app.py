@@ -8,6 +8,8 @@ from rag.generator.v1 import generator_service_pb2_grpc as grpc_stubs
 from rag_common import logs, telemetry
 from rag_common.rpc.server import Ports, Service, serving
 from rag_common.settings import SettingsInvalid
+from rag_common.trust import Trust, trusted
+from rag_generator.callers import CALLERS
 from rag_generator.core import Backend, Generator
 from rag_generator.prompt import Template
 from rag_generator.prompted import LanguageModel, Prompted
@@ -25,7 +27,9 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
     tracing = telemetry.configure("generator", version("rag-platform"))
     async with AsyncExitStack() as stack:
         stack.callback(tracing.close)
-        backends = await _backends(stack, settings)
+        trust = await stack.enter_async_context(trusted(settings, "generator"))
+        trust.measure(tracing.metrics)
+        backends = await _backends(stack, settings, trust)
         if settings.default_model not in backends:
             raise SettingsInvalid(
                 f"GENERATOR_DEFAULT_MODEL {settings.default_model} is not among {', '.join(backends)}"
@@ -36,18 +40,21 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
             grpc_stubs.add_GeneratorServiceServicer_to_server,
             GeneratorServicer(generator),
         )
-        yield await stack.enter_async_context(serving([service], settings, tracing))
+        served = serving(
+            [service], settings, tracing, wants=trust.wants, guard=trust.guard(CALLERS)
+        )
+        yield await stack.enter_async_context(served)
 
 
-async def _backends(stack: AsyncExitStack, settings: Settings) -> dict[str, Backend]:
+async def _backends(stack: AsyncExitStack, settings: Settings, trust: Trust) -> dict[str, Backend]:
     template = Template()
     backends: dict[str, Backend] = {Quoting.info.name: Quoting()}
-    for model in [*await _openai(stack, settings), *await _llama(stack, settings)]:
+    for model in [*await _openai(stack, settings, trust), *await _llama(stack, settings)]:
         backends[model.info.name] = Prompted(model, template, interval=settings.delta_interval)
     return backends
 
 
-async def _openai(stack: AsyncExitStack, settings: Settings) -> list[LanguageModel]:
+async def _openai(stack: AsyncExitStack, settings: Settings, trust: Trust) -> list[LanguageModel]:
     if not settings.openai_url:
         return []
     from rag_generator.adapters.openai import OpenAIServer
@@ -55,7 +62,7 @@ async def _openai(stack: AsyncExitStack, settings: Settings) -> list[LanguageMod
     server = await stack.enter_async_context(
         OpenAIServer(
             settings.openai_url,
-            settings.openai_api_key.get_secret_value(),
+            await trust.secret(settings.openai_api_key, "GENERATOR_OPENAI_API_KEY"),
             connect_timeout=settings.openai_connect_timeout,
             silence_timeout=settings.openai_silence_timeout,
             retries=settings.openai_retries,

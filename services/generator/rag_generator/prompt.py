@@ -15,6 +15,12 @@ CURRENT = "answer-v1"
 # them room. A model that knows no Korean may take a token a byte: give it fewer passages.
 _BYTES_A_TOKEN = 2.2
 
+# Where a model's own marks could begin: of turns, tools and ends. A tokenizer reads them in a text too,
+# and a passage that holds them would speak as the system; a space makes them words like any other.
+_MARK = re.compile(
+    r"<(?=[|\uff5c])|<(?=/?[A-Za-z_][A-Za-z0-9_]{0,40}>)|<(?=</?SYS>>)|\[(?=/?[A-Z][A-Z_]{2,40}\])"
+)
+
 _SLOT = re.compile(r"\{(?:fence|passages|question)\}")
 
 
@@ -45,7 +51,7 @@ class Template:
         left = room - _tokens(words["system"] + words["user"] + question)
         shown = tuple(_fitting(passages, left))
         listed = "\n".join(_listed(number, item) for number, item in enumerate(shown, 1))
-        slots = {"{fence}": fence, "{question}": question, "{passages}": listed}
+        slots = {"{fence}": fence, "{question}": _unmarked(question), "{passages}": listed}
         return Prompt(
             _filled(words["system"], slots),
             _filled(words["user"], slots),
@@ -71,7 +77,11 @@ def _fitting(passages: Sequence[Passage], room: int) -> list[Passage]:
 
 def _listed(number: int, passage: Passage) -> str:
     title = " ".join(passage.title.split())
-    return f"[{number}] {title}\n{passage.text}\n"
+    return f"[{number}] {_unmarked(title)}\n{_unmarked(passage.text)}\n"
+
+
+def _unmarked(text: str) -> str:
+    return _MARK.sub(lambda mark: f"{mark[0]} ", text)
 
 
 def _tokens(text: str) -> int:

@@ -1,6 +1,7 @@
 """The extractive backend: the answer in the documents' own sentences, or that they do not have it."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from rag_generator import extractive
@@ -41,6 +42,10 @@ def _reason(task: Task, extract: Extract) -> Skipped | None:
     return None
 
 
+# A number in a passage's own text would pass for a citation of ours.
+_NUMBER = re.compile(r"\s?\[\d{1,3}\]")
+
+
 def _parts(quotes: Sequence[Quote]) -> Iterator[tuple[str, Citation]]:
     """Each quote on one line with its number behind it; the same passage keeps its number."""
     numbers: dict[str, int] = {}
@@ -48,7 +53,7 @@ def _parts(quotes: Sequence[Quote]) -> Iterator[tuple[str, Citation]]:
     for quote in quotes:
         number = numbers.setdefault(quote.passage_id, len(numbers) + 1)
         space = " " if at else ""
-        sentence = " ".join(quote.text.split())
+        sentence = " ".join(_NUMBER.sub("", quote.text).split())
         start = at + len(space)
         citation = Citation(
             number,

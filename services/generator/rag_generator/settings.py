@@ -6,16 +6,18 @@ from pathlib import Path
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from rag_common.settings import Port, Seconds, ServiceSettings
+from rag_common.settings import Port, Seconds
+from rag_common.vault.settings import VaultSettings
 
 
-class Settings(ServiceSettings):
+class Settings(VaultSettings):
     """The generator's settings; the defaults run on a laptop."""
 
     model_config = SettingsConfigDict(env_prefix="GENERATOR_")
 
     port: Port = Field(50054, description="Port of the gRPC API; 0 takes a free one.")
     health_port: Port = Field(50064, description="Plaintext port of health alone, for probes.")
+    http_port: Port = Field(50074, description="Plaintext HTTP port of health.")
     default_model: str = Field(
         "extractive",
         min_length=1,
@@ -24,7 +26,9 @@ class Settings(ServiceSettings):
     openai_url: str = Field(
         "", description="Base URL of an OpenAI-compatible server, such as http://vllm:8000/v1."
     )
-    openai_api_key: SecretStr = Field(SecretStr(""), description="Its API key, where it wants one.")
+    openai_api_key: SecretStr = Field(
+        SecretStr(""), description="Its API key, where it wants one, or vault:PATH#FIELD."
+    )
     openai_models: str = Field(
         "", description="Names of its models that may be asked for, with commas between."
     )

@@ -7,7 +7,9 @@ from importlib.metadata import version
 from rag.retriever.v1 import retriever_service_pb2_grpc as grpc_stubs
 from rag_common import logs, telemetry
 from rag_common.rpc.server import Ports, Service, serving
+from rag_common.trust import Live, trusted
 from rag_retriever.adapters.splitter import Splitter, WorkerSettings
+from rag_retriever.callers import CALLERS
 from rag_retriever.chunking import ChunkSettings
 from rag_retriever.core import Retriever
 from rag_retriever.formats.parsed import Limits
@@ -25,7 +27,10 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
     tracing = telemetry.configure("retriever", version("rag-platform"))
     async with AsyncExitStack() as stack:
         stack.callback(tracing.close)
-        catalog = await stack.enter_async_context(_catalog(settings))
+        trust = await stack.enter_async_context(trusted(settings, "retriever"))
+        trust.measure(tracing.metrics)
+        key = await trust.secret(settings.qdrant_api_key, "RETRIEVER_QDRANT_API_KEY")
+        catalog = await stack.enter_async_context(_catalog(settings, key))
         splitter = await stack.enter_async_context(_splitter(settings))
         servicer = RetrieverServicer(
             Retriever(catalog, splitter), document_bytes=settings.document_bytes
@@ -35,11 +40,18 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
         async def engine() -> None:
             await catalog.list()
 
-        served = serving([service], settings, tracing, checks={"engine": engine})
+        served = serving(
+            [service],
+            settings,
+            tracing,
+            checks={"engine": engine},
+            wants=trust.wants,
+            guard=trust.guard(CALLERS),
+        )
         yield await stack.enter_async_context(served)
 
 
-def _catalog(settings: Settings) -> AbstractAsyncContextManager[Catalog]:
+def _catalog(settings: Settings, key: Live) -> AbstractAsyncContextManager[Catalog]:
     if settings.engine == "server":
         from rag_retriever.adapters.server import ServerOptions, connected
 
@@ -51,7 +63,7 @@ def _catalog(settings: Settings) -> AbstractAsyncContextManager[Catalog]:
         )
         return connected(
             settings.qdrant_url,
-            settings.qdrant_api_key.get_secret_value() or None,
+            key if settings.qdrant_api_key.get_secret_value() else None,
             timeout=settings.qdrant_timeout,
             options=options,
         )

@@ -1,6 +1,5 @@
 """Chunks: passages of a document that are near the size an embedding model reads best."""
 
-import hashlib
 import string
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -46,15 +45,6 @@ class Chunk:
     end_byte: int
     headings: tuple[str, ...] = ()
     page: int | None = None
-
-    @property
-    def content_hash(self) -> str:
-        return content_hash(self.text)
-
-
-def content_hash(text: str) -> str:
-    """SHA-256 of the text's UTF-8 bytes in hexadecimal: equal for equal passages."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def estimated_tokens(text: str) -> float:

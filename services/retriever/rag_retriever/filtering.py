@@ -1,4 +1,4 @@
-"""Filters as they travel to typed tests; whatever cannot be is refused with the field's path."""
+"""Filters as they travel to typed tests; whatever cannot be is refused, all of it, with the fields' paths."""
 
 import math
 import re
@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rag.types.v1 import filter_pb2 as pb
 from rag_common import errors
 from rag_common.errors import FieldViolation
+from rag_common.messages import malformed, violation
 from rag_retriever.filters import (
     AnyInteger,
     AnyText,
@@ -28,39 +29,64 @@ Value = TypeVar("Value")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _MOST_CONDITIONS = 64
 _MOST_VALUES = 100
+_MOST_CHARACTERS = 1000
 
 
 def parse(message: pb.Filter) -> Filter:
-    """The filter that the message says. Raises FilterInvalid."""
+    """The filter that the message says. Raises FilterInvalid, with everything that is wrong in it."""
     total = len(message.must) + len(message.should) + len(message.must_not)
     if total > _MOST_CONDITIONS:
-        raise _invalid("filter", f"has {total} conditions; the limit is {_MOST_CONDITIONS}")
-    return Filter(
-        must=_conditions("filter.must", message.must),
-        should=_conditions("filter.should", message.should),
-        must_not=_conditions("filter.must_not", message.must_not),
+        raise errors.FilterInvalid.among([violation("filter", "TOO_MANY", most=_MOST_CONDITIONS)])
+    reading = _Reading()
+    found = Filter(
+        must=reading.conditions("filter.must", message.must),
+        should=reading.conditions("filter.should", message.should),
+        must_not=reading.conditions("filter.must_not", message.must_not),
     )
+    if reading.violations:
+        raise errors.FilterInvalid.among(reading.violations)
+    return found
 
 
-def _conditions(path: str, messages: Sequence[pb.Condition]) -> tuple[Condition, ...]:
-    return tuple(_condition(f"{path}[{i}]", message) for i, message in enumerate(messages))
+class _Wrong(Exception):
+    """One thing that cannot be."""
+
+    def __init__(self, violation: FieldViolation) -> None:
+        super().__init__(violation.description)
+        self.violation = violation
+
+
+class _Reading:
+    """Reads conditions, and keeps what is wrong with those that cannot be: one thing each."""
+
+    def __init__(self) -> None:
+        self.violations: list[FieldViolation] = []
+
+    def conditions(self, path: str, messages: Sequence[pb.Condition]) -> tuple[Condition, ...]:
+        found: list[Condition] = []
+        for at, message in enumerate(messages):
+            try:
+                found.append(_condition(f"{path}[{at}]", message))
+            except _Wrong as wrong:
+                self.violations.append(wrong.violation)
+        return tuple(found)
 
 
 def _condition(path: str, message: pb.Condition) -> Condition:
     if not _KEY.fullmatch(message.key):
-        raise _invalid(f"{path}.key", "must be a letter, then at most 63 letters, digits or _")
+        raise _wrong(f"{path}.key", *_BAD_KEY)
     test = _test(path, message)
     if message.key == "document_id" and not isinstance(test, AnyText):
-        raise _invalid(path, "document_id can be tested with any_of alone")
+        raise _wrong(path, *_BAD_DOCUMENT)
     return Condition(message.key, test)
 
 
 def _test(path: str, message: pb.Condition) -> Test:
     match message.WhichOneof("test"):
         case "any_of":
-            return AnyText(_few(f"{path}.any_of", _composed(message.any_of.values)))
+            return AnyText(_texts(f"{path}.any_of.values", message.any_of.values))
         case "any_integer":
-            return AnyInteger(_few(f"{path}.any_integer", message.any_integer.values))
+            return AnyInteger(_few(f"{path}.any_integer.values", message.any_integer.values))
         case "number":
             return _numbers(f"{path}.number", message.number)
         case "time":
@@ -68,17 +94,22 @@ def _test(path: str, message: pb.Condition) -> Test:
         case "equals_bool":
             return IsBool(message.equals_bool)
         case _:
-            raise _invalid(path, "has no test")
+            raise _wrong(path, "has no test", "검사할 조건이 없습니다.")
 
 
-def _composed(values: Sequence[str]) -> list[str]:
+def _texts(path: str, values: Sequence[str]) -> tuple[str, ...]:
     """In NFC, as metadata is kept."""
-    return [normalize("NFC", value) for value in values]
+    for at, value in enumerate(_few(path, values)):
+        if len(value) > _MOST_CHARACTERS:
+            raise _Wrong(violation(f"{path}[{at}]", "TOO_LONG", most=_MOST_CHARACTERS))
+    return tuple(normalize("NFC", value) for value in values)
 
 
 def _few(path: str, values: Sequence[Value]) -> tuple[Value, ...]:
-    if not 1 <= len(values) <= _MOST_VALUES:
-        raise _invalid(path, f"must have 1 to {_MOST_VALUES} values")
+    if not values:
+        raise _Wrong(violation(path, "REQUIRED"))
+    if len(values) > _MOST_VALUES:
+        raise _Wrong(violation(path, "TOO_MANY", most=_MOST_VALUES))
     return tuple(values)
 
 
@@ -86,21 +117,22 @@ def _numbers(path: str, message: pb.NumberRange) -> NumberRange:
     low = message.min if message.HasField("min") else None
     high = message.max if message.HasField("max") else None
     if low is None and high is None:
-        raise _invalid(path, "has neither min nor max")
-    if any(bound is not None and not math.isfinite(bound) for bound in (low, high)):
-        raise _invalid(path, "must be finite")
+        raise _wrong(path, "has neither min nor max", "min이나 max가 있어야 합니다.")
+    for name, bound in (("min", low), ("max", high)):
+        if bound is not None and not math.isfinite(bound):
+            raise _wrong(f"{path}.{name}", "must be finite", "유한한 숫자여야 합니다.")
     if low is not None and high is not None and low > high:
-        raise _invalid(path, "has a min over its max")
+        raise _wrong(path, "has a min over its max", "min이 max보다 큽니다.")
     return NumberRange(low, high)
 
 
 def _times(path: str, message: pb.TimeRange) -> TimeRange:
-    start = _moment(path, message.start) if message.HasField("start") else None
-    before = _moment(path, message.before) if message.HasField("before") else None
+    start = _moment(f"{path}.start", message.start) if message.HasField("start") else None
+    before = _moment(f"{path}.before", message.before) if message.HasField("before") else None
     if start is None and before is None:
-        raise _invalid(path, "has neither start nor before")
+        raise _wrong(path, "has neither start nor before", "start나 before가 있어야 합니다.")
     if start and before and start >= before:
-        raise _invalid(path, "ends before it begins")
+        raise _wrong(path, "ends before it begins", "끝이 시작보다 이릅니다.")
     return TimeRange(start, before)
 
 
@@ -108,10 +140,20 @@ def _moment(path: str, stamp: Timestamp) -> datetime:
     try:
         return stamp.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
-        raise _invalid(path, "is not a time between the years 1 and 9999") from error
+        raise _Wrong(
+            violation(path, "OUT_OF_RANGE", least="0001-01-01", most="9999-12-31")
+        ) from error
 
 
-def _invalid(path: str, description: str) -> errors.FilterInvalid:
-    return errors.FilterInvalid(
-        f"{path}: {description}", violations=[FieldViolation(path, description)]
-    )
+_BAD_KEY = (
+    "must be a letter, then at most 63 letters, digits or _",
+    "영문자로 시작하고, 영문자, 숫자, _를 합해 64자까지 쓸 수 있습니다.",
+)
+_BAD_DOCUMENT = (
+    "document_id can be tested with any_of alone",
+    "document_id는 any_of로만 검사할 수 있습니다.",
+)
+
+
+def _wrong(path: str, english: str, korean: str) -> _Wrong:
+    return _Wrong(malformed(path, english, korean))

@@ -63,15 +63,13 @@ def fuse(
     *,
     query_terms: int | None = None,
     coverage: float = 1.0,
-    dense_temperature: float | None = None,
     limit: int | None = None,
 ) -> list[Fused]:
     """The candidates of both lists, each once, best first; the best `limit` of them.
 
     The lists are best first, with unique ids and finite scores. The posterior also asks how many
     distinct terms the sparse query has and which share of them (0 to 1) the first sparse candidate
-    holds. `dense_temperature` is the difference in cosine that makes a passage e times as likely;
-    None estimates it from the scores, whatever the model.
+    holds.
     """
     dense_scores = {item.id: item.score for item in dense}
     sparse_scores = {item.id: item.score for item in sparse}
@@ -81,7 +79,7 @@ def fuse(
         scores = _mean(_deviations(dense_scores), _deviations(sparse_scores))
     else:
         scores = _mixture(
-            _softmax(dense_scores, dense_temperature or _temperature(dense_scores)),
+            _softmax(dense_scores, _temperature(dense_scores)),
             _sparse_belief(dense_scores, sparse_scores, query_terms or _USUAL_TERMS),
             _trust(coverage),
         )

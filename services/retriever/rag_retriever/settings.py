@@ -6,16 +6,18 @@ from typing import Literal
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from rag_common.settings import Port, Seconds, ServiceSettings, folder
+from rag_common.settings import Port, Seconds, folder
+from rag_common.vault.settings import VaultSettings
 
 
-class Settings(ServiceSettings):
+class Settings(VaultSettings):
     """The retriever's settings; the defaults run on a laptop."""
 
     model_config = SettingsConfigDict(env_prefix="RETRIEVER_")
 
     port: Port = Field(50053, description="Port of the gRPC API; 0 takes a free one.")
     health_port: Port = Field(50063, description="Plaintext port of health alone, for probes.")
+    http_port: Port = Field(50073, description="Plaintext HTTP port of health.")
     engine: Literal["edge", "server"] = Field(
         "edge", description="edge keeps the index in this process; server speaks to Qdrant."
     )
@@ -23,7 +25,9 @@ class Settings(ServiceSettings):
         default_factory=lambda: folder("index"), description="Where the edge engine keeps its data."
     )
     qdrant_url: str = Field("", description="URL of the Qdrant server, for the server engine.")
-    qdrant_api_key: SecretStr = Field(SecretStr(""), description="API key of the Qdrant server.")
+    qdrant_api_key: SecretStr = Field(
+        SecretStr(""), description="API key of the Qdrant server, or vault:PATH#FIELD."
+    )
     qdrant_timeout: int = Field(
         5, ge=1, le=300, description="Most seconds for a call to the Qdrant server."
     )

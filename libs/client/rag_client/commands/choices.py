@@ -17,3 +17,11 @@ ModeChoice: TypeAlias = Annotated[
 TopK: TypeAlias = Annotated[
     int | None, typer.Option("--top-k", "-k", min=1, help="Passages wanted; 10 if left out.")
 ]
+Scopes: TypeAlias = Annotated[
+    list[str],
+    typer.Option("--scope", help="What it allows; repeatable: search, answer, ingest, admin."),
+]
+Opened: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--collection", "-c", help="Collection that it opens; repeatable; all if none."),
+]

@@ -1,46 +1,21 @@
-"""The options that all commands share: which gateway, and in whose name."""
+"""What all commands have in common: which gateway they call, and in whose name."""
 
 import inspect
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from rag_client.commands.failures import told
+from rag_client.commands.shared import shared_options
+
 if TYPE_CHECKING:
     from rag_client.aio import AsyncClient
-    from rag_client.channel import Gateway
+    from rag_client.channel import ClientCertificate, Gateway
     from rag_client.sync import Client
-
-Target: TypeAlias = Annotated[
-    str, typer.Option("--target", envvar="RAG_TARGET", help="Where the gateway is, host:port.")
-]
-Token: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--token",
-        envvar="RAG_TOKEN",
-        help="JWT to call with; signed with the development key where left out.",
-        show_default=False,
-    ),
-]
-Tenant: TypeAlias = Annotated[
-    str, typer.Option("--tenant", envvar="RAG_TENANT", help="Tenant of a token signed here.")
-]
-Authorities: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--ca", envvar="RAG_CA", help="Authorities of the gateway's certificate, PEM; means TLS."
-    ),
-]
-Timeout: TypeAlias = Annotated[
-    float, typer.Option("--timeout", min=0.001, help="Seconds that one call may last.")
-]
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +24,69 @@ class Connection:
 
     target: str
     token: str | None
+    token_file: Path | None
     tenant: str
     ca: Path | None
+    cert: Path | None
+    cert_key: Path | None
     timeout: float
     json: bool
+    admin: bool
 
     def client(self) -> "Client":
         """A client for scripts."""
         from rag_client.sync import Client
 
-        return Client(self.target, token=self.bearer(), tls=self.ca, timeout=self.timeout)
+        return Client(
+            self.target,
+            token=self.bearer(),
+            tls=self.ca,
+            certificate=self._certificate(),
+            timeout=self.timeout,
+        )
 
     def async_client(self) -> "AsyncClient":
         """A client for many calls at once."""
         from rag_client.aio import AsyncClient
 
-        return AsyncClient(self.target, token=self.bearer(), tls=self.ca, timeout=self.timeout)
+        return AsyncClient(
+            self.target,
+            token=self.bearer(),
+            tls=self.ca,
+            certificate=self._certificate(),
+            timeout=self.timeout,
+        )
 
     def gateway(self) -> "Gateway":
         """The gateway itself, for calls without the client around them."""
         from rag_client.channel import Gateway
 
-        return Gateway(self.target, self.ca)
+        return Gateway(self.target, self.ca, self._certificate())
 
     def bearer(self) -> "str | Callable[[], str] | None":
-        """The token given, or else one signed with the development key, or else none."""
-        key = development_key()
-        if self.token or not key.exists():
+        """The token given, or the file's, or else one signed with the development key, or else none."""
+        if self.token:
             return self.token
-        from rag_client.signing import Claims, FreshToken, load_key
+        if self.token_file:
+            from rag_client.tokens import TokenFile
 
-        return FreshToken(load_key(key), Claims(self.tenant, ttl=600.0))
+            return TokenFile(self.token_file)
+        key = development_key()
+        if not key.exists():
+            return None
+        from rag_client.signing import ADMIN_SCOPES, SCOPES, Claims, FreshToken, load_key
+
+        scopes = ADMIN_SCOPES if self.admin else SCOPES
+        return FreshToken(load_key(key), Claims(self.tenant, scopes, ttl=600.0))
+
+    def _certificate(self) -> "ClientCertificate | None":
+        if self.cert is None and self.cert_key is None:
+            return None
+        if self.cert is None or self.cert_key is None:
+            raise typer.BadParameter("the certificate and its key go together", param_hint="--cert")
+        from rag_client.channel import ClientCertificate
+
+        return ClientCertificate(self.cert, self.cert_key)
 
 
 def development_key() -> Path:
@@ -88,20 +95,28 @@ def development_key() -> Path:
 
 
 def connected(
-    tenant: str = "demo", timeout: float = 30.0
+    tenant: str = "demo", timeout: float = 30.0, *, admin: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command the shared options, and makes a Connection of them as its first argument."""
-    shared = _shared_options(tenant, timeout)
+    """Gives a command the shared options, and makes a Connection of them as its first argument.
+
+    What is said before a subcommand holds for it too. With `admin`, a token that is signed here
+    has the scope for it.
+    """
+    shared = shared_options(tenant, timeout)
     names = [option.name for option in shared]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        def run(**options: Any) -> None:
-            connection = Connection(**{name: options.pop(name) for name in names})
-            with _told():
+        own = list(inspect.signature(command).parameters.values())[1:]
+
+        def run(context: typer.Context, **given: Any) -> None:
+            options = _meant(context, given)
+            if context.invoked_subcommand:
+                return
+            connection = Connection(**{name: options.pop(name) for name in names}, admin=admin)
+            with told():
                 command(connection, **options)
 
-        own = list(inspect.signature(command).parameters.values())[1:]
-        ordered = sorted([*own, *shared], key=lambda parameter: parameter.kind)
+        ordered = sorted([_CONTEXT, *own, *shared], key=lambda parameter: parameter.kind)
         run.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
         run.__annotations__ = {item.name: item.annotation for item in ordered}
         run.__name__, run.__doc__ = command.__name__, command.__doc__
@@ -110,45 +125,24 @@ def connected(
     return decorate
 
 
-def _shared_options(tenant: str, timeout: float) -> list[inspect.Parameter]:
-    chosen: list[tuple[str, Any, Any]] = [
-        ("target", "127.0.0.1:50051", Target),
-        ("token", None, Token),
-        ("tenant", tenant, Tenant),
-        ("ca", None, Authorities),
-        ("timeout", timeout, Timeout),
-        ("json", False, Json),
-    ]
-    return [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value, annotation=kind)
-        for name, value, kind in chosen
-    ]
+_CONTEXT = inspect.Parameter(
+    "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+)
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Says in one sentence what went wrong, and ends the command with the code for it."""
-    from rag_common.errors import AppError
+def _meant(context: typer.Context, given: dict[str, Any]) -> dict[str, Any]:
+    """The options with those said before the subcommand, unless they are said again behind it.
 
-    try:
-        yield
-    except AppError as error:
-        print(f"rag: {complaint(error)}", file=sys.stderr)
-        raise typer.Exit(1) from error
-    except BrokenPipeError:
-        # Whoever reads has read enough; what is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError) as error:
-        print(f"rag: {error}", file=sys.stderr)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt as error:
-        print("rag: interrupted", file=sys.stderr)
-        raise typer.Exit(130) from error
+    A token file that is said counts more than a token that only stands in the environment.
+    """
+    said = context.meta.setdefault("rag_client.said", {})
+    said |= {name: value for name, value in given.items() if _is_said(context, name)}
+    meant = given | {name: said[name] for name in given if name in said}
+    if "token_file" in said and "token" not in said:
+        meant["token"] = None
+    return meant
 
 
-def complaint(error: Any) -> str:
-    """One sentence about an AppError: what went wrong, its reason, the fields, the trace."""
-    fields = ", ".join(violation.field for violation in error.violations)
-    trace = error.metadata.get("trace_id", "")
-    facts = [error.reason, fields and f"field {fields}", trace and f"trace {trace}"]
-    return f"{error.message} ({', '.join(filter(None, facts))})"
+def _is_said(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -16,14 +16,11 @@ DocumentId = Annotated[str, typer.Argument(help="The document's id.")]
 @connected()
 def list_all(
     connection: Connection,
-    context: typer.Context,
     collection: Annotated[
         str, typer.Option("--collection", "-c", help="Collection; all if left out.")
     ] = "",
 ) -> None:
     """List the documents; with --json, a line each."""
-    if context.invoked_subcommand:
-        return
     with connection.client() as client:
         found = client.list_documents(collection=collection)
         if connection.json:

@@ -4,17 +4,14 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from rag_client.console.tables import console, plain_table
+from rag_client.console.tables import console, facts_table
 from rag_client.results import Document, Passage
 
 
 def show_document(document: Document, passages: Sequence[Passage]) -> None:
     """What is known of a document, then its passages in their order."""
     out = console()
-    table = plain_table(["", ""])
-    for name, value in _facts(document).items():
-        table.add_row(Text(name, "dim"), Text(value))
-    out.print(table)
+    out.print(facts_table(_facts(document)))
     for passage in passages:
         heading = " › ".join(passage.headings)
         out.print(Text(f"\n[{passage.ordinal}] {heading}".rstrip(), "bold"))

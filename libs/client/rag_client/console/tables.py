@@ -1,6 +1,6 @@
 """Passages, documents and outcomes as tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.console import Console
 from rich.table import Table
@@ -48,6 +48,15 @@ def plain_table(headings: Iterable[str]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
+    return table
+
+
+def facts_table(facts: Mapping[str, str]) -> Table:
+    """A line a fact, its name dim."""
+    table = plain_table(["", ""])
+    table.show_header = False
+    for name, value in facts.items():
+        table.add_row(Text(name, "dim"), Text(value))
     return table
 
 

@@ -11,7 +11,9 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from rag_common import errors
-from rag_common.context import CALL, Trace
+from rag_common.certificates import Certificates
+from rag_common.context import CALL, PAYER, Trace
+from rag_common.rpc.channels import Channel, opened
 from rag_common.rpc.status import from_rpc_error
 from rag_common.telemetry import Telemetry
 
@@ -21,16 +23,17 @@ _BALANCING = json.dumps(
 )
 # A callee stops this much before its caller, so that the caller can still say what happened.
 _MARGIN = 0.02
+# How long calls may go on over a connection whose certificate has been renewed.
+_OLD_SECONDS = 3600.0
 
 
 class Peer:
     """Another service: `unary` and `stream` call it with what is left of the present call's time."""
 
-    def __init__(
-        self, name: str, channel: grpc.aio.Channel, telemetry: Telemetry, timeout: float
-    ) -> None:
+    def __init__(self, name: str, channel: Channel, telemetry: Telemetry, timeout: float) -> None:
         self.name = name
-        self.channel = channel
+        # Typed by what it stands for: generated stubs ask for gRPC's own class.
+        self.channel: Any = channel
         self._telemetry = telemetry
         self._timeout = timeout
 
@@ -66,7 +69,7 @@ class Peer:
     async def serving(self) -> None:
         """Return where the peer says SERVING; raise Unavailable where it does not, within a second."""
         stub = health_pb2_grpc.HealthStub(self.channel)
-        with peer_errors(self.name):
+        with peer_errors(self.name), self.channel.held():
             reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=1.0)
         if reply.status != health_pb2.HealthCheckResponse.SERVING:
             raise errors.Unavailable(f"{self.name} is not serving", metadata={"peer": self.name})
@@ -82,7 +85,11 @@ class Peer:
             raise errors.DeadlineExceeded(
                 f"no time is left for {self.name}", metadata={"stage": self.name}
             )
-        with self._telemetry.span(self.name, "client", parent, {}) as at, peer_errors(self.name):
+        with (
+            self._telemetry.span(self.name, "client", parent, {}) as at,
+            peer_errors(self.name),
+            self.channel.held(),
+        ):
             yield {"timeout": budget, "metadata": _metadata(at)}
 
 
@@ -124,7 +131,12 @@ def _exact(seconds: float) -> float:
 def _metadata(at: Trace) -> tuple[tuple[str, str], ...]:
     call = CALL.get()
     own = (("traceparent", at.traceparent),)
-    return (*own, ("x-request-id", call.request_id)) if call else own
+    if not call:
+        return own
+    payer = ((PAYER, call.payer),) if call.payer else ()
+    # Header values are printable ASCII; what came in as a header was.
+    language = (("accept-language", call.language),) if call.language else ()
+    return (*own, ("x-request-id", call.request_id), *payer, *language)
 
 
 @contextmanager
@@ -144,9 +156,18 @@ def peer_errors(name: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def connected(
-    name: str, target: str, telemetry: Telemetry, *, timeout: float, max_message_bytes: int
+    name: str,
+    target: str,
+    telemetry: Telemetry,
+    *,
+    timeout: float,
+    max_message_bytes: int,
+    certificates: Certificates | None = None,
 ) -> AsyncIterator[Peer]:
-    """A peer at `target` (host:port, or dns:///name for all replicas); closed on leaving."""
+    """A peer at `target` (host:port, or dns:///name for all replicas); closed on leaving.
+
+    With certificates both sides show one, and the peer's must have the DNS name `name`.
+    """
     options = [
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
@@ -158,5 +179,5 @@ async def connected(
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 5_000),
     ]
-    async with grpc.aio.insecure_channel(target, options=options) as channel:
+    async with opened(name, target, options, certificates, _OLD_SECONDS) as channel:
         yield Peer(name, channel, telemetry, timeout)

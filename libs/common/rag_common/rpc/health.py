@@ -1,31 +1,114 @@
 """Readiness: poll what the service needs, publish it as gRPC health, log only what changes."""
 
 import asyncio
+import json
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
 
+import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2
 
 from rag_common import errors
+from rag_common.pages import Page, Pages
 
 log = structlog.get_logger()
 
 Check = Callable[[], Awaitable[None]]
 
+_PROBE_THREADS, _MOST_PROBES = 4, 64
+
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-class Readiness:
-    """Says SERVING while every check returns, NOT_SERVING while one raises or takes over two seconds."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a check said last: the class of its error, empty where it passed, and how long it took."""
 
-    def __init__(
-        self, servicer: health.aio.HealthServicer, names: Sequence[str], checks: Mapping[str, Check]
-    ) -> None:
+    error: str
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a service cannot do without, and what it only does less well without."""
+
+    checks: Mapping[str, Check]
+    wants: Mapping[str, Check]
+
+
+class Probed:
+    """The server of the health port, which anybody in the network of the pods may call.
+
+    It is gRPC's synchronous one: a path that is not UTF-8 ends the asynchronous one for good.
+    """
+
+    def __init__(self) -> None:
+        pool = ThreadPoolExecutor(_PROBE_THREADS, "health")
+        self.servicer = health.HealthServicer(
+            experimental_non_blocking=True, experimental_thread_pool=pool
+        )
+        self.server = grpc.server(
+            pool, options=[("grpc.so_reuseport", 0)], maximum_concurrent_rpcs=_MOST_PROBES
+        )
+
+
+class Statuses:
+    """What both ports say of the service's health."""
+
+    def __init__(self, served: health.aio.HealthServicer, probed: health.HealthServicer) -> None:
+        self._served = served
+        self._probed = probed
+
+    async def set(self, name: str, status: int) -> None:
+        """Say so of the named service."""
+        self._probed.set(name, status)
+        await self._served.set(name, status)
+
+    async def enter_graceful_shutdown(self) -> None:
+        """Say NOT_SERVING for good."""
+        self._probed.enter_graceful_shutdown()
+        await self._served.enter_graceful_shutdown()
+
+
+class Says(Protocol):
+    """Where statuses are published."""
+
+    async def set(self, name: str, status: int) -> None: ...
+
+    async def enter_graceful_shutdown(self) -> None: ...
+
+
+class Readiness:
+    """Says SERVING while every check returns, NOT_SERVING while one raises or takes over two seconds.
+
+    What the service merely wants is polled and told, and changes nothing about SERVING.
+    """
+
+    def __init__(self, servicer: Says, names: Sequence[str], needs: Needs) -> None:
         self._servicer = servicer
         self._names = ["", *names]
-        self._checks = checks
+        self._needs = needs
         self._failing: dict[str, str] | None = None
+        self._degraded: dict[str, str] = {}
+        self._withdrawn = False
+        self.outcomes: dict[str, Outcome] = {}
+
+    @property
+    def serving(self) -> bool:
+        """Whether callers should come."""
+        return self._failing == {} and not self._withdrawn
+
+    @property
+    def state(self) -> str:
+        """`serving`, `degraded` where only something wanted is away, or `not_serving`."""
+        if not self.serving:
+            return "not_serving"
+        return "degraded" if self._degraded else "serving"
 
     async def poll(self, interval: float) -> None:
         """Check until cancelled: every `interval` seconds, and ten times as often while not ready."""
@@ -35,11 +118,16 @@ class Readiness:
 
     async def check(self) -> None:
         """Run all checks at once and publish what they say."""
-        outcomes = await asyncio.gather(*map(_outcome, self._checks.values()))
-        failing = {name: why for name, why in zip(self._checks, outcomes, strict=True) if why}
-        if failing != self._failing:
-            log.info("health", serving=not failing, failing=failing)
-            self._failing = failing
+        every = {**self._needs.checks, **self._needs.wants}
+        found = await asyncio.gather(*map(_outcome, every.values()))
+        self.outcomes = dict(zip(every, found, strict=True))
+        failing, degraded = self._errors(self._needs.checks), self._errors(self._needs.wants)
+        if (failing, degraded) == (self._failing, self._degraded):
+            return
+        log.info("health", serving=not failing, failing=failing, degraded=degraded)
+        changed = failing != self._failing
+        self._failing, self._degraded = failing, degraded
+        if changed:
             await self.publish(_NOT_SERVING if failing else _SERVING)
 
     async def publish(self, status: int) -> None:
@@ -49,15 +137,42 @@ class Readiness:
 
     async def withdraw(self) -> None:
         """Say NOT_SERVING for good."""
+        self._withdrawn = True
         await self._servicer.enter_graceful_shutdown()
 
+    def _errors(self, checks: Mapping[str, Check]) -> dict[str, str]:
+        return {name: self.outcomes[name].error for name in checks if self.outcomes[name].error}
 
-async def _outcome(check: Check) -> str:
+
+def health_pages(readiness: Readiness) -> Pages:
+    """`/health/live` while the process runs; `/health/ready` with each check, 503 where one fails."""
+
+    async def live() -> Page:
+        return Page(b'{"status": "live"}\n')
+
+    async def ready() -> Page:
+        checks = {
+            name: {
+                "ok": not outcome.error,
+                "milliseconds": outcome.milliseconds,
+                **({"error": outcome.error} if outcome.error else {}),
+            }
+            for name, outcome in readiness.outcomes.items()
+        }
+        body = json.dumps({"status": readiness.state, "checks": checks}, indent=1)
+        return Page(f"{body}\n".encode(), status=200 if readiness.serving else 503)
+
+    return {"/health/live": live, "/health/ready": ready}
+
+
+async def _outcome(check: Check) -> Outcome:
+    began = time.monotonic()
+    error = ""
     try:
         async with asyncio.timeout(2):
             await check()
-    except errors.AppError as error:
-        return error.reason
-    except Exception as error:
-        return type(error).__name__
-    return ""
+    except errors.AppError as failure:
+        error = failure.reason
+    except Exception as failure:
+        error = type(failure).__name__
+    return Outcome(error, round((time.monotonic() - began) * 1000, 2))

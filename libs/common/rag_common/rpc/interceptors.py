@@ -10,15 +10,18 @@ from typing import Any
 import grpc
 
 from rag_common import errors
-from rag_common.context import CALL, Call, Trace, request_id
+from rag_common.context import CALL, PAYER, Call, Trace, request_id
 from rag_common.rpc import wire
-from rag_common.rpc.served import Authenticate, Metadata, Served
+from rag_common.rpc.admission import Admission
+from rag_common.rpc.listening import Guard
+from rag_common.rpc.served import Door, Metadata, Served
 from rag_common.rpc.types import Context, Handler
 from rag_common.telemetry import Telemetry
 
-__all__ = ["Authenticate", "CallInterceptor", "Limits", "Metadata"]
-
 _END = object()
+_CREDENTIAL = "authorization"
+# A message that is ready may take so many seconds to be taken though the call's time is over.
+_LEAST_SENDING = 1.0
 _INFRASTRUCTURE = ("/grpc.health.", "/grpc.reflection.")
 
 
@@ -36,11 +39,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     """One wrapper around all four kinds of call. Health and reflection pass untouched."""
 
     def __init__(
-        self, limits: Limits, telemetry: Telemetry, authenticate: Authenticate | None = None
+        self, limits: Limits, telemetry: Telemetry, guard: Guard, trust_domain: str
     ) -> None:
         self._limits = limits
         self._telemetry = telemetry
-        self._authenticate = authenticate
+        self._metrics = telemetry.metrics
+        self._guard = guard
+        self._callers = guard.policy(trust_domain)
+        self._admission = Admission(limits.max_in_flight)
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -77,10 +83,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
         make = getattr(grpc, f"{wire.kind(handler)}_rpc_method_handler")
+        most = self._guard.sizes.get(method)
         wrapped: Handler = make(
-            self._around_stream(method, wire.stream(handler))
+            self._around_stream(method, wire.stream(handler, most))
             if handler.response_streaming
-            else self._around_unary(method, wire.unary(handler))
+            else self._around_unary(
+                method, wire.unary(handler, most), streams=bool(handler.request_streaming)
+            )
         )
         return wrapped
 
@@ -95,14 +104,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return handler
 
     def _around_unary(
-        self, method: str, behave: Callable[..., Awaitable[Any]]
+        self, method: str, behave: Callable[..., Awaitable[Any]], *, streams: bool
     ) -> Callable[..., Any]:
         async def unary(request: Any, context: Context) -> Any:
             with self._call(method, context) as served:
                 try:
                     async with served.timeout():
-                        await served.admit()
-                        return await behave(request, context)
+                        await served.admit(context)
+                        with self._admission.room(served.call.payer):
+                            async with served.allowed(streams=streams):
+                                return await behave(request, context)
                 except Exception as error:
                     failure = served.failure(error)
                 await wire.read_out(request)
@@ -119,15 +130,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             with self._call(method, context) as served:
                 try:
                     async with served.timeout():
-                        await served.admit()
-                    async with aclosing(behave(request, context)) as messages:
-                        while True:
-                            # Around each step alone: time spent in sending is the client's.
-                            async with served.timeout():
-                                message = await anext(messages, _END)
-                            if message is _END:
-                                return
-                            await _send(message, context)
+                        await served.admit(context)
+                    with self._admission.room(served.call.payer):
+                        async with served.allowed(streams=True):
+                            await self._pass_on(served, behave(request, context), context)
+                            return
                 except Exception as error:
                     failure = served.failure(error)
                 await wire.read_out(request)
@@ -135,17 +142,31 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         return stream
 
+    @staticmethod
+    async def _pass_on(
+        served: Served, generator: AsyncGenerator[Any, None], context: Context
+    ) -> None:
+        async with aclosing(generator) as messages:
+            while True:
+                # Around each step alone: time spent in sending is the client's.
+                async with served.timeout():
+                    message = await anext(messages, _END)
+                if message is _END:
+                    return
+                await _send(message, context, served.call.remaining)
+
     @contextmanager
     def _call(self, method: str, context: Context) -> Iterator[Served]:
-        metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
+        metadata = _metadata(context)
         parent = Trace.parse(metadata.get("traceparent"))
         with self._telemetry.span(
             method.lstrip("/"), "server", parent, {"rpc.system": "grpc"}
         ) as at:
             call = self._begin(metadata, at, context.time_remaining())
             token = CALL.set(call)
-            served = Served(method, metadata, call, self._authenticate, self._check)
+            served = Served(method, metadata, call, self._door(method), self._check)
             self._in_flight += 1
+            self._metrics.in_flight.inc()
             self._idle.clear()
             try:
                 yield served
@@ -154,9 +175,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 raise
             finally:
                 self._in_flight -= 1
+                self._metrics.in_flight.dec()
                 if not self._in_flight:
                     self._idle.set()
                 served.report()
+                self._count(served, known=method in self._wrapped)
                 CALL.reset(token)
 
     def _begin(self, metadata: Metadata, at: Trace, remaining: float | None) -> Call:
@@ -166,12 +189,29 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             trace=at,
             deadline=time.monotonic() + min(asked, self._limits.max_deadline),
             language=metadata.get("accept-language", ""),
+            payer=metadata.get(PAYER, "")[:64],
         )
+
+    def _count(self, served: Served, *, known: bool) -> None:
+        seconds = time.monotonic() - served.call.started
+        # Whoever calls may invent methods; the label must not grow with them.
+        method = served.method.lstrip("/") if known else "unknown"
+        self._metrics.calls.labels(method, served.outcome).observe(seconds)
+        if served.reason:
+            self._metrics.refusals.labels(served.reason).inc()
+
+    def _door(self, method: str) -> Door:
+        service = method[1:].partition("/")[0]
+        known = service in self._guard.unauthenticated
+        if known:
+            return Door(self._callers, None, None)
+        return Door(self._callers, self._guard.authenticate, self._guard.allow)
 
     def _check(self, call: Call) -> None:
         if self._draining:
             raise errors.Draining("the service is stopping", retry_after=0.2)
-        if self._in_flight > self._limits.max_in_flight:
+        # Those that wait to be known are counted too: nobody knows yet whose they are.
+        if self._in_flight > 2 * self._limits.max_in_flight:
             raise errors.ResourceExhausted("too many calls at once", retry_after=0.5)
         if call.remaining < self._limits.min_budget:
             raise errors.DeadlineExceeded(
@@ -179,9 +219,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             )
 
 
-async def _send(message: Any, context: Context) -> None:
-    """Raise CancelledError where the message cannot be sent: then nobody is there to be told more."""
+def _metadata(context: Context) -> Metadata:
+    """The call's headers that are text; of credentials two say nothing, for who checks which?"""
+    pairs = [(k, v) for k, v in context.invocation_metadata() or () if isinstance(v, str)]
+    single = sum(name == _CREDENTIAL for name, _ in pairs) <= 1
+    return {name: value for name, value in pairs if single or name != _CREDENTIAL}
+
+
+async def _send(message: Any, context: Context, seconds: float) -> None:
+    """Raise CancelledError where the message is not taken in time: then nobody is there to be told more."""
     try:
-        await context.write(message)
+        async with asyncio.timeout(max(seconds, _LEAST_SENDING)):
+            await context.write(message)
     except Exception as error:
         raise asyncio.CancelledError from error

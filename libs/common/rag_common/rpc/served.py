@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import structlog
@@ -11,6 +12,7 @@ import structlog
 from rag_common import errors
 from rag_common.context import CALL, Call, Principal
 from rag_common.rpc import status
+from rag_common.rpc.callers import Callers
 from rag_common.rpc.types import Context
 
 log = structlog.get_logger()
@@ -24,6 +26,23 @@ class Authenticate(Protocol):
     async def __call__(self, method: str, metadata: Metadata) -> Principal: ...
 
 
+class Allow(Protocol):
+    """Holds what a call uses up while it is served. Entering raises ResourceExhausted."""
+
+    def __call__(
+        self, method: str, principal: Principal, *, streams: bool
+    ) -> AbstractAsyncContextManager[object]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a caller must show: as a service, by its certificate, and as a person, by a credential."""
+
+    callers: Callers | None
+    authenticate: Authenticate | None
+    allow: Allow | None
+
+
 class Served:
     """A call from its admission to its line in the log."""
 
@@ -32,12 +51,12 @@ class Served:
         method: str,
         metadata: Metadata,
         call: Call,
-        authenticate: Authenticate | None,
+        door: Door,
         check: Callable[[Call], None],
     ) -> None:
-        self._method = method
+        self.method = method
         self._metadata = metadata
-        self._authenticate = authenticate
+        self._door = door
         self._check = check
         self.call = call
         self.outcome = "OK"
@@ -49,13 +68,25 @@ class Served:
         self._timer = asyncio.timeout(max(self.call.remaining, 0))
         return self._timer
 
-    async def admit(self) -> None:
+    async def admit(self, context: Context) -> None:
         """Return where the call may begin."""
         self._check(self.call)
-        if self._authenticate:
-            principal = await self._authenticate(self._method, self._metadata)
-            self.call = replace(self.call, principal=principal)
+        if self._door.callers:
+            self._door.callers.check(self.method, context)
+        if self._door.authenticate:
+            principal = await self._door.authenticate(self.method, self._metadata)
+            self.call = replace(self.call, principal=principal, payer=principal.tenant)
             CALL.set(self.call)
+
+    @asynccontextmanager
+    async def allowed(self, *, streams: bool) -> AsyncIterator[None]:
+        """Be served inside of what the caller may use. Raises ResourceExhausted."""
+        principal = self.call.principal
+        if not self._door.allow or principal is None:
+            yield
+            return
+        async with self._door.allow(self.method, principal, streams=streams):
+            yield
 
     def failure(self, error: Exception) -> errors.AppError:
         """What the caller is told: the error where it is one of ours, and nothing of it where not."""
@@ -64,7 +95,7 @@ class Served:
                 "the time for this call is used up", metadata={"stage": "total"}
             )
         if not isinstance(error, errors.AppError):
-            log.error("unexpected_error", method=self._method, exc_info=error)
+            log.error("unexpected_error", method=self.method, exc_info=error)
             error = errors.Internal("internal error")
         self.outcome, self.reason = status.code(error).name, error.reason
         return error
@@ -79,4 +110,4 @@ class Served:
         """Write the call's one line."""
         milliseconds = round((time.monotonic() - self.call.started) * 1000, 2)
         facts = {"reason": self.reason} if self.reason else {}
-        log.info("call", method=self._method, code=self.outcome, ms=milliseconds, **facts)
+        log.info("call", method=self.method, code=self.outcome, ms=milliseconds, **facts)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -15,21 +16,30 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from rag_common import errors
-from rag_common.rpc.health import Check, Readiness
-from rag_common.rpc.interceptors import Authenticate, CallInterceptor, Limits
+from rag_common.pages import Pages
+from rag_common.pages import served as _served
+from rag_common.rpc.health import Check, Needs, Probed, Readiness, Statuses, health_pages
+from rag_common.rpc.interceptors import CallInterceptor, Limits
+from rag_common.rpc.listening import Guard, listen, listen_plain, options, require_privacy
 from rag_common.settings import ServiceSettings, SettingsInvalid
 from rag_common.telemetry import Telemetry
 
 log = structlog.get_logger()
 
+_PROBES_SECONDS = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A servicer and the generated function that adds it, with the service's full protobuf name."""
+    """A servicer and the generated function that adds it, with the service's full protobuf name.
+
+    One that is not ours to describe is not `reflected`.
+    """
 
     name: str
     add: Callable[[Any, Any], None]
     servicer: object
+    reflected: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,7 @@ class Ports:
 
     grpc: int
     health: int
+    http: int
 
 
 @asynccontextmanager
@@ -47,54 +58,76 @@ async def serving(
     telemetry: Telemetry,
     *,
     checks: Mapping[str, Check] | None = None,
-    authenticate: Authenticate | None = None,
+    wants: Mapping[str, Check] | None = None,
+    guard: Guard | None = None,
+    pages: Pages | None = None,
 ) -> AsyncIterator[Ports]:
     """Serve inside the block. On leaving it: NOT_SERVING, drain_delay, then up to `grace` for the rest.
 
-    Raises OSError where a port is taken.
+    `checks` are what the service cannot do without, `wants` what it only does less well without.
+    Raises OSError where a port is taken, SettingsInvalid where it would serve others in plaintext.
     """
+    guard = guard or Guard()
+    require_privacy(settings, guard)
     health_servicer = health.aio.HealthServicer()
-    interceptor = CallInterceptor(_limits(settings), telemetry, authenticate)
-    server = grpc.aio.server(interceptors=[interceptor], options=_options(settings))
+    probed = Probed()
+    interceptor = CallInterceptor(_limits(settings), telemetry, guard, settings.tls_trust_domain)
+    server = grpc.aio.server(interceptors=[interceptor], options=options(settings, guard))
     for service in services:
         service.add(service.servicer, server)
-    names = [service.name for service in services]
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    if settings.reflection:
-        reflection.enable_server_reflection(
-            [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+    names = [service.name for service in services if service.reflected]
+    _add_infrastructure(server, health_servicer, names, reflected=settings.reflection)
+    _add_infrastructure(probed.server, probed.servicer, [], reflected=settings.reflection)
+    statuses = Statuses(health_servicer, probed.servicer)
+    readiness = Readiness(statuses, names, Needs(checks or {}, wants or {}))
+    every = {**health_pages(readiness), **telemetry.metrics.pages(), **(pages or {})}
+    http = _served(settings.host, settings.http_port, every)
+    async with http as http_port:
+        ports = Ports(
+            listen(server, settings, guard),
+            listen_plain(probed.server, settings.host, settings.health_port),
+            http_port,
         )
-    probes = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, probes)
-    if settings.reflection:
-        reflection.enable_server_reflection([health.SERVICE_NAME, reflection.SERVICE_NAME], probes)
-    ports = Ports(
-        _listen(server, settings.host, settings.port),
-        _listen(probes, settings.host, settings.health_port),
-    )
-    readiness = Readiness(health_servicer, names, checks or {})
-    await readiness.publish(health_pb2.HealthCheckResponse.NOT_SERVING)
-    await probes.start()
-    await server.start()
-    log.info("listening", host=settings.host, port=ports.grpc, health_port=ports.health)
-    polling = asyncio.create_task(readiness.poll(settings.health_interval))
+        await readiness.publish(health_pb2.HealthCheckResponse.NOT_SERVING)
+        probed.server.start()
+        await server.start()
+        _say(settings, ports, guard)
+        polling = asyncio.create_task(readiness.poll(settings.health_interval))
+        watching = asyncio.create_task(_outlive(server))
+        try:
+            yield ports
+        finally:
+            polling.cancel()
+            with suppress(asyncio.CancelledError):
+                await polling
+            await readiness.withdraw()
+            await asyncio.sleep(settings.drain_delay)
+            await interceptor.drain(settings.grace)
+            await server.stop(settings.grace)
+            await asyncio.to_thread(probed.server.stop(None).wait, _PROBES_SECONDS)
+            # Not cancelled before: that would cancel what the server's own stop waits for.
+            await asyncio.wait({watching}, timeout=_PROBES_SECONDS)
+
+
+async def _outlive(server: grpc.aio.Server) -> None:
+    """End the process where the server ends by itself, so that it is started anew.
+
+    gRPC's own loop ends for good, and lets nobody in any more, at a path that is not UTF-8: only a
+    peer with a certificate, or on this machine, can send one.
+    """
     try:
-        yield ports
-    finally:
-        polling.cancel()
-        with suppress(asyncio.CancelledError):
-            await polling
-        await readiness.withdraw()
-        await asyncio.sleep(settings.drain_delay)
-        await interceptor.drain(settings.grace)
-        await server.stop(settings.grace)
-        await probes.stop(None)
+        await server.wait_for_termination()
+    except Exception as error:
+        log.critical("server_ended", error=type(error).__name__)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def run(app: Callable[[], AbstractAsyncContextManager[object]]) -> None:
     """Serve until SIGTERM or SIGINT. What is wrong with the settings or the machine is said in one sentence."""
     import uvloop
 
+    # What a service writes is nobody else's to read, whatever the folder it was given is like.
+    os.umask(0o077)
     try:
         uvloop.run(_until_signal(app))
     except (SettingsInvalid, OSError, errors.AppError) as error:
@@ -117,12 +150,31 @@ async def _until_signal(app: Callable[[], AbstractAsyncContextManager[object]]) 
     log.info("stopped")
 
 
-def _listen(server: grpc.aio.Server, host: str, port: int) -> int:
-    address = f"[{host}]" if ":" in host else host
-    try:
-        return server.add_insecure_port(f"{address}:{port}")
-    except RuntimeError as error:
-        raise OSError(f"port {port} of {host} is taken or not ours to open") from error
+def _add_infrastructure(
+    server: "grpc.aio.Server | grpc.Server",
+    health_servicer: Any,
+    names: Sequence[str],
+    *,
+    reflected: bool,
+) -> None:
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    if reflected:
+        reflection.enable_server_reflection(
+            [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+        )
+
+
+def _say(settings: ServiceSettings, ports: Ports, guard: Guard) -> None:
+    log.info(
+        "listening",
+        host=settings.host,
+        port=ports.grpc,
+        health_port=ports.health,
+        http_port=ports.http,
+        tls=settings.tls,
+    )
+    if not guard.certificates:
+        log.warning("plaintext", message="calls are neither encrypted nor is their caller known")
 
 
 def _limits(settings: ServiceSettings) -> Limits:
@@ -132,18 +184,6 @@ def _limits(settings: ServiceSettings) -> Limits:
         min_budget=settings.min_budget,
         max_in_flight=settings.max_in_flight,
     )
-
-
-def _options(settings: ServiceSettings) -> list[tuple[str, int]]:
-    return [
-        ("grpc.so_reuseport", 0),
-        ("grpc.max_receive_message_length", settings.max_message_bytes),
-        ("grpc.max_send_message_length", settings.max_message_bytes),
-        ("grpc.max_connection_age_ms", round(settings.max_connection_age * 1000)),
-        ("grpc.max_connection_age_grace_ms", round(settings.max_deadline * 1000)),
-        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-        ("grpc.keepalive_permit_without_calls", 1),
-    ]
 
 
 def _sentence(error: Exception) -> str:

@@ -1,6 +1,5 @@
 """AppError to google.rpc.Status and back: the one table of the error contract, total both ways."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -12,8 +11,11 @@ from google.rpc.status_pb2 import Status
 
 from rag_common import errors
 from rag_common.context import Call
-from rag_common.errors import AppError, FieldViolation
+from rag_common.errors import AppError
 from rag_common.messages import KOREAN
+from rag_common.rpc import violations
+from rag_common.rpc.languages import prefers_korean
+from rag_common.rpc.violations import ENTRY_BYTES, MESSAGE_BYTES, NAME_BYTES, cut
 
 M = TypeVar("M", bound=Message)
 
@@ -22,15 +24,9 @@ DETAILS_KEY = "grpc-status-details-bin"
 
 # Trailers over about 8 KiB lose the real status, so everything in them is cut: the message, which
 # they hold three times and percent-encoded once, and the details, to under 4 KiB together.
-_MESSAGE_BYTES = 512
-_TEXT_BYTES = 256
-_NAME_BYTES = 128
 _METADATA_BYTES = 1024
-_VIOLATIONS_BYTES = 1024
-# What protobuf adds to an entry of a list or map of small messages, at most.
-_ENTRY_BYTES = 8
-
-_KOREAN_FIRST = re.compile(r"\s*ko(?![a-z])", re.IGNORECASE)
+# Violations and metadata together: what one of them leaves, the other may take.
+_FACTS_BYTES = 2432
 
 CODES: dict[type[AppError], grpc.StatusCode] = {
     errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
@@ -63,7 +59,7 @@ def code(error: AppError) -> grpc.StatusCode:
 
 def message(error: AppError) -> str:
     """The error's sentence, short enough for a trailer."""
-    return _cut(error.message, _MESSAGE_BYTES)
+    return cut(error.message, MESSAGE_BYTES)
 
 
 def to_status(error: AppError, call: Call | None) -> Status:
@@ -92,11 +88,16 @@ def from_rpc_error(error: grpc.RpcError, peer: str = "") -> AppError:
 
 
 def _details(error: AppError, call: Call | None) -> Iterator[Message]:
-    yield details.ErrorInfo(
+    korean = bool(call and prefers_korean(call.language))
+    info = details.ErrorInfo(
         reason=error.reason,
         domain=DOMAIN,
         metadata=dict(_fitting_metadata(error.metadata.items())),
     )
+    yield info
+    if isinstance(error, errors.InvalidArgument) and error.violations:
+        fitting = violations.fitting(error, korean, _FACTS_BYTES - info.ByteSize())
+        yield details.BadRequest(field_violations=fitting)
     yield from _family_details(error)
     if error.retry_after is not None:
         retry = details.RetryInfo()
@@ -106,55 +107,33 @@ def _details(error: AppError, call: Call | None) -> Iterator[Message]:
         yield details.RequestInfo(
             request_id=call.request_id, serving_data=f"trace_id={call.trace.trace_id}"
         )
-        yield _localized(error, call.language)
+        yield violations.localized(KOREAN[error.reason] if korean else "", message(error))
 
 
 def _family_details(error: AppError) -> Iterator[Message]:
-    if isinstance(error, errors.InvalidArgument) and error.violations:
-        yield details.BadRequest(field_violations=_fitting_violations(error))
     if isinstance(error, errors.ResourceExhausted):
         quota = details.QuotaFailure.Violation(
-            subject=_cut(error.metadata.get("subject", "service"), _NAME_BYTES),
-            description=_cut(error.message),
+            subject=cut(error.metadata.get("subject", "service"), NAME_BYTES),
+            description=cut(error.message),
         )
         yield details.QuotaFailure(violations=[quota])
     if isinstance(error, errors.FailedPrecondition):
         broken = details.PreconditionFailure.Violation(
             type=error.reason,
-            subject=_cut(error.metadata.get("subject", ""), _NAME_BYTES),
-            description=_cut(error.message),
+            subject=cut(error.metadata.get("subject", ""), NAME_BYTES),
+            description=cut(error.message),
         )
         yield details.PreconditionFailure(violations=[broken])
-
-
-def _localized(error: AppError, language: str) -> details.LocalizedMessage:
-    if _KOREAN_FIRST.match(language):
-        return details.LocalizedMessage(locale="ko-KR", message=KOREAN[error.reason])
-    return details.LocalizedMessage(locale="en-US", message=message(error))
 
 
 def _fitting_metadata(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     left = _METADATA_BYTES
     for key, value in pairs:
-        name, text = _cut(key, _NAME_BYTES), _cut(value)
-        left -= len(name.encode()) + len(text.encode()) + _ENTRY_BYTES
+        name, text = cut(key, NAME_BYTES), cut(value)
+        left -= len(name.encode()) + len(text.encode()) + ENTRY_BYTES
         if left < 0:
             return
         yield name, text
-
-
-def _fitting_violations(error: AppError) -> Iterator[details.BadRequest.FieldViolation]:
-    left = _VIOLATIONS_BYTES
-    for item in error.violations:
-        violation = details.BadRequest.FieldViolation(
-            field=_cut(item.field, _NAME_BYTES),
-            description=_cut(item.description),
-            reason=error.reason,
-        )
-        left -= violation.ByteSize() + _ENTRY_BYTES
-        if left < 0:
-            return
-        yield violation
 
 
 def _status_of(error: grpc.RpcError) -> Status | None:
@@ -185,7 +164,7 @@ def _from_details(status: Status) -> AppError | None:
         metadata=metadata,
         retry_after=retry.retry_delay.ToMilliseconds() / 1000 if retry else None,
         violations=[
-            FieldViolation(v.field, v.description) for v in (bad.field_violations if bad else ())
+            violations.read(item, info.reason) for item in (bad.field_violations if bad else ())
         ],
     )
 
@@ -214,14 +193,6 @@ def _from_code(error: grpc.RpcError, peer: str) -> AppError:
         case _:
             family = _BY_CODE.get(code, errors.Internal)
             return family(f"{name} answered {code.name}", metadata=metadata)
-
-
-def _cut(text: str, most: int = _TEXT_BYTES) -> str:
-    """The text as at most so many bytes of UTF-8, which it is made to fit."""
-    raw = text[:most].encode(errors="replace")
-    if len(text) <= most and len(raw) <= most:
-        return raw.decode()
-    return raw[: most - len("…".encode())].decode(errors="ignore") + "…"
 
 
 _BY_REASON = {kind.reason: kind for kind in tree()}

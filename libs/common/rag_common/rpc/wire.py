@@ -21,9 +21,9 @@ def kind(handler: Handler) -> str:
     )
 
 
-def unary(handler: Handler) -> Callable[..., Awaitable[Any]]:
+def unary(handler: Handler, most: int | None = None) -> Callable[..., Awaitable[Any]]:
     """The behaviour of a handler with one reply. It raises InvalidArgument for an unreadable message."""
-    read, behave, write = _reader(handler), getattr(handler, kind(handler)), _writer(handler)
+    read, behave, write = _reader(handler, most), getattr(handler, kind(handler)), _writer(handler)
 
     async def from_bytes(request: Any, context: Context) -> Any:
         return write(await behave(read(request), context))
@@ -31,9 +31,9 @@ def unary(handler: Handler) -> Callable[..., Awaitable[Any]]:
     return from_bytes
 
 
-def stream(handler: Handler) -> Callable[..., AsyncGenerator[Any, None]]:
+def stream(handler: Handler, most: int | None = None) -> Callable[..., AsyncGenerator[Any, None]]:
     """The same of a handler with a stream of replies."""
-    read, behave, write = _reader(handler), getattr(handler, kind(handler)), _writer(handler)
+    read, behave, write = _reader(handler, most), getattr(handler, kind(handler)), _writer(handler)
 
     async def from_bytes(request: Any, context: Context) -> AsyncGenerator[Any, None]:
         async with aclosing(behave(read(request), context)) as replies:
@@ -57,10 +57,15 @@ async def read_out(request: Any) -> None:
                 pass
 
 
-def _reader(handler: Handler) -> Codec:
+def _reader(handler: Handler, most: int | None) -> Codec:
     decode = handler.request_deserializer or _same
 
     def one(message: bytes) -> Any:
+        # Before it is taken apart: megabytes of empty parts would stop the loop for seconds.
+        if most is not None and len(message) > most:
+            raise errors.MessageTooLarge(
+                f"the message has over {most} bytes", metadata={"limit_bytes": str(most)}
+            )
         try:
             return decode(message)
         except Exception as error:

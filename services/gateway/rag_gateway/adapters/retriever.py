@@ -1,13 +1,13 @@
 """The retriever, by gRPC. The tenant goes into every request here and nowhere else."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 from rag.retriever.v1 import retriever_service_pb2 as pb
 from rag.retriever.v1.retriever_service_pb2_grpc import RetrieverServiceStub
 from rag.types.v1.document_pb2 import Document
 from rag.types.v1.passage_pb2 import Passage
 from rag_common import errors
-from rag_common.errors import FieldViolation
 from rag_common.rpc.client import Peer
 from rag_gateway.core import Hits, Vectors
 from rag_gateway.ingestion import Outline
@@ -49,7 +49,7 @@ class Retriever:
         except errors.FilterInvalid as error:
             raise _below(error, "retrieval") from error
         if not reply.passages:
-            await self._require_collections(tenant, options.collections)
+            await self._require_collections(tenant, options.named)
         return Hits(reply.passages, reply.index_version)
 
     async def split(self, content: bytes, filename: str, media_type: str) -> "RemoteSplit":
@@ -170,5 +170,5 @@ async def _pieces(
 
 
 def _below(error: errors.FilterInvalid, parent: str) -> errors.FilterInvalid:
-    violations = [FieldViolation(f"{parent}.{v.field}", v.description) for v in error.violations]
-    return errors.FilterInvalid(f"{parent}.{error.message}", violations=violations)
+    below = [replace(found, field=f"{parent}.{found.field}") for found in error.violations]
+    return errors.FilterInvalid.among(below)

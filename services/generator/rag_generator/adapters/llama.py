@@ -131,7 +131,7 @@ class LlamaModel:
 def _server(socket: Path, key: str) -> OpenAIServer:
     return OpenAIServer(
         "http://llama/v1",
-        key,
+        lambda: key,
         connect_timeout=_CONNECT,
         silence_timeout=_SILENCE,
         retries=0,

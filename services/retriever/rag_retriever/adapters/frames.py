@@ -8,6 +8,7 @@ from typing import Any
 
 from rag_common.errors import InvalidArgument
 from rag_retriever.chunking import Chunk, ChunkSettings
+from rag_retriever.formats.parsed import refused
 from rag_retriever.parsing import Limits
 from rag_retriever.splitting import Document, Split
 
@@ -51,15 +52,14 @@ def reply(split: Split) -> bytes:
 
 
 def refusal(error: InvalidArgument) -> bytes:
-    violation = error.violations[0]
-    return frame({"field": violation.field, "description": violation.description})
+    return frame({"refused": error.violations[0].description})
 
 
 def read_reply(head: bytes, body: bytes) -> Split:
     """The split, or the InvalidArgument that the worker raised."""
     header = json.loads(head)
-    if "description" in header:
-        raise InvalidArgument.of(header["field"], header["description"])
+    if "refused" in header:
+        raise refused(header["refused"])
     text = body.decode()
     chunks = tuple(_chunk(text, at, row) for at, row in enumerate(header["chunks"]))
     return Split(header["title"], text, header["media_type"], chunks)

@@ -67,14 +67,17 @@ class Matches:
 
 def matches(scope: Scope, kind: str) -> Matches:
     """What a point of this kind carries in scope; FilterInvalid for a key no field can have."""
-    tokens = [token(kind, scope.tenant, c) for c in scope.collections] or [
-        token(kind, scope.tenant)
-    ]
     return Matches(
-        must=[OneOf(SCOPE, tokens), *map(_match, scope.filter.must)],
+        must=[within(scope, kind), *map(_match, scope.filter.must)],
         should=[*map(_match, scope.filter.should)],
         must_not=[*map(_match, scope.filter.must_not)],
     )
+
+
+def within(scope: Scope, kind: str) -> OneOf:
+    """What every published point of the tenant's collections in scope carries, whatever the filter."""
+    tokens = [token(kind, scope.tenant, c) for c in scope.collections]
+    return OneOf(SCOPE, tokens or [token(kind, scope.tenant)])
 
 
 def published(tenant: str, kind: str) -> OneOf:

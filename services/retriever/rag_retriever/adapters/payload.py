@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from rag_common.errors import FilterInvalid
 from rag_retriever.chunking import Chunk
@@ -50,6 +51,14 @@ def published_payload(document: Document, kind: str) -> Payload:
 def publishing_payload(document: Document) -> Payload:
     """The note that a version is being published, so that a crash in between can be healed."""
     return {**_common(document), SCOPE: [PUBLISHING_SCOPE]}
+
+
+def is_id(text: str) -> bool:
+    """Whether this is a point's id as we write it; UUID reads other spellings too."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
 
 
 def passage_from(id: str, payload: Payload) -> Passage:

@@ -1,9 +1,11 @@
 """The worker process: splits one document after another, under limits of memory and CPU time.
 
 Started as `python -m rag_retriever.adapters.worker BYTES SECONDS`; reads frames from its standard
-input until that closes, and answers on its standard output. It holds no secret and no connection.
+input until that closes, and answers on its standard output. It holds no secret and no connection,
+and can open neither file nor socket: a document that takes a parser over gains nothing by it.
 """
 
+import codecs
 import os
 import resource
 import sys
@@ -13,8 +15,11 @@ from typing import BinaryIO
 from rag_common.errors import InvalidArgument
 from rag_retriever.adapters.frames import SIZES, frame, read_request, refusal, reply
 from rag_retriever.formats import reasons
+from rag_retriever.formats.charset import CODECS
 from rag_retriever.formats.parsed import refused
 from rag_retriever.splitting import split
+
+_NAMES_OF_ARCHIVES = "cp437"
 
 
 def main(memory: int, cpu_seconds: int) -> None:
@@ -24,9 +29,7 @@ def main(memory: int, cpu_seconds: int) -> None:
     """
     source, target = _pipes()
     _load_parsers()
-    _limit(resource.RLIMIT_AS, memory)
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, 0)
+    _close_in(memory)
     _send(target, frame({}))
     while sizes := source.read(SIZES.size):
         answer, fit = _answer(source, sizes, cpu_seconds)
@@ -43,13 +46,23 @@ def _pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _load_parsers() -> None:
+    """All that a document may need: nothing can be opened later."""
     for name in ("plain", "markdown", "html", "pdf", "docx"):
         import_module(f"rag_retriever.formats.{name}")
+    for name in (*CODECS, _NAMES_OF_ARCHIVES):
+        codecs.lookup(name)
 
 
-def _limit(what: int, soft: int) -> None:
-    _, hard = resource.getrlimit(what)
-    resource.setrlimit(what, (soft, hard))
+def _close_in(memory: int) -> None:
+    """For good: so much memory; no file written, none opened, no socket, no process, no core."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    for what in (
+        resource.RLIMIT_NOFILE,
+        resource.RLIMIT_FSIZE,
+        resource.RLIMIT_NPROC,
+        resource.RLIMIT_CORE,
+    ):
+        resource.setrlimit(what, (0, 0))
 
 
 def _send(target: BinaryIO, data: bytes) -> None:
@@ -70,7 +83,8 @@ def _split(source: BinaryIO, sizes: bytes, cpu_seconds: int) -> bytes:
     head_size, body_size = SIZES.unpack(sizes)
     head, body = source.read(head_size), source.read(body_size)
     used = resource.getrusage(resource.RUSAGE_SELF)
-    _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + 1 + cpu_seconds)
+    until = int(used.ru_utime + used.ru_stime) + 1 + cpu_seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
     return reply(split(*read_request(head, body)))
 
 

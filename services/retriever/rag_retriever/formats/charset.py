@@ -87,3 +87,7 @@ def _korean(content: bytes) -> str | None:
     hangul = sum("가" <= char <= "힣" for char in foreign)
     common = sum(char in _COMMON for char in foreign)
     return text if hangul * 2 >= len(foreign) and common * 8 >= hangul else None
+
+
+# Every codec that may be asked for.
+CODECS = ("utf-8", *(codec for _, codec in _MARKS), *_CODECS.values())

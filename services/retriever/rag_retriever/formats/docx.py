@@ -3,13 +3,13 @@
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Mapping
 
 from lxml import etree
 
 from rag_retriever.formats import reasons
 from rag_retriever.formats.parsed import DOCX, Draft, Kind, Limits, Parsed, refused, squeezed
+from rag_retriever.formats.recognition import BROKEN_ARCHIVE
 from rag_retriever.formats.xml import tree
 
 DOCUMENT = "word/document.xml"
@@ -23,9 +23,10 @@ def parse(content: bytes, limits: Limits) -> Parsed:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             parts = _parts(archive, limits)
-        return _parsed(parts, limits)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except BROKEN_ARCHIVE as error:
         raise refused(reasons.BROKEN_DOCX) from error
+    try:
+        return _parsed(parts, limits)
     except etree.XMLSyntaxError as error:
         raise refused(reasons.BROKEN_DOCX) from error
 
@@ -34,6 +35,8 @@ _STYLES = "word/styles.xml"
 _PROPERTIES = "docProps/core.xml"
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+_DOCTYPES = tuple("<!DOCTYPE".encode(code) for code in ("utf-8", "utf-16-le", "utf-16-be"))
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _STRICT_W = b"http://purl.oclc.org/ooxml/wordprocessingml/main"
@@ -88,7 +91,7 @@ def _parsed(parts: Mapping[str, bytes], limits: Limits) -> Parsed:
 
 
 def _tree(part: bytes) -> etree._Element:
-    if b"<!DOCTYPE" in part:
+    if any(mark in part for mark in _DOCTYPES):
         raise refused(reasons.ENTITIES)
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     # The strict variant of the format differs in its namespaces alone.

@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rag_common.errors import InvalidArgument
+from rag_common.errors import FieldViolation, InvalidArgument
 from rag_retriever.formats import reasons
 
 PLAIN = "text/plain"
@@ -71,7 +71,8 @@ class Parsed:
 
 def refused(reason: str) -> InvalidArgument:
     """The error for a document that cannot be taken; `reason` is one of the constants."""
-    return InvalidArgument.of("content", reason)
+    korean = reasons.KOREAN[reason]
+    return InvalidArgument.among([FieldViolation("content", reason, "CONTENT_UNREADABLE", korean)])
 
 
 def normalised(text: str, limits: Limits) -> str:

@@ -1,11 +1,25 @@
 """Which format a document is in, by its content."""
 
 import re
+import stat
+import struct
 import zipfile
+import zlib
 from io import BytesIO
 
 from rag_retriever.formats import reasons
 from rag_retriever.formats.parsed import DOCX, HTML, MARKDOWN, PDF, PLAIN, refused
+
+# What zipfile is known to raise for an archive whose directory lies.
+BROKEN_ARCHIVE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    ValueError,
+)
 
 
 def container(content: bytes) -> str:
@@ -93,7 +107,9 @@ def _archive(content: bytes) -> str:
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             names = archive.NameToInfo
-    except zipfile.BadZipFile as error:
+            if any(map(_leads_out, archive.infolist())):
+                raise refused(reasons.OUTSIDE)
+    except BROKEN_ARCHIVE as error:
         raise refused(reasons.ZIP) from error
     # OpenDocument, EPUB and HWPX store their type, uncompressed, in the first member.
     for mark, reason in _MIMETYPES.items():
@@ -105,3 +121,10 @@ def _archive(content: bytes) -> str:
                 raise refused(reason)
             return DOCX
     raise refused(reasons.ZIP)
+
+
+def _leads_out(member: zipfile.ZipInfo) -> bool:
+    """Nothing is ever unpacked to a file; but no honest document names its parts like this."""
+    parts = member.filename.replace("\\", "/").split("/")
+    absolute = parts[0] == "" or parts[0].endswith(":")
+    return absolute or ".." in parts or stat.S_ISLNK(member.external_attr >> 16)

@@ -1,7 +1,7 @@
 """A server's connections, and the words that its models stream."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -39,7 +39,7 @@ class OpenAIServer:
     def __init__(
         self,
         url: str,
-        api_key: str,
+        api_key: Callable[[], str],
         *,
         connect_timeout: float,
         silence_timeout: float,
@@ -48,7 +48,8 @@ class OpenAIServer:
     ) -> None:
         self._client = openai.AsyncOpenAI(
             base_url=url,
-            api_key=api_key or "none",
+            # Asked for before each request: the key may be replaced while the service runs.
+            api_key=_asked(api_key),
             max_retries=0,
             timeout=openai.Timeout(silence_timeout, connect=connect_timeout, read=None),
             http_client=_through(socket) if socket else None,
@@ -69,6 +70,14 @@ class OpenAIServer:
     def model(self, name: str, context_tokens: int) -> "OpenAIModel":
         """The model that the server knows by `name`; whether it does shows in the first call."""
         return OpenAIModel(self._client, ModelInfo(name, "openai", context_tokens), self._patience)
+
+
+def _asked(api_key: Callable[[], str]) -> Callable[[], Awaitable[str]]:
+    async def ask() -> str:
+        # The library refuses to send none; servers that want none ignore it.
+        return api_key() or "none"
+
+    return ask
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ and free nothing. Writes run one after the other in the catalog's writer thread.
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import ParamSpec, Protocol, TypeVar
-from uuid import UUID
 
 import qdrant_edge as edge
 
@@ -21,6 +20,7 @@ from rag_retriever.adapters.payload import (
     DOCUMENT,
     SPARSE,
     document_from,
+    is_id,
     passage_from,
 )
 from rag_retriever.filters import Scope
@@ -74,7 +74,7 @@ class EdgeIndex:
                 f"this index holds vectors of {self._spec.dimensions} dimensions"
             )
         where = filtered(matching.matches(scope, CHUNK))
-        corpus = having(matching.published(scope.tenant, CHUNK)) if self._tenant_idf else None
+        corpus = having(matching.within(scope, CHUNK)) if self._tenant_idf else None
         started = perf_counter()
         with self._shard.reading() as engine:
             dense = _hits(engine, dense_request(query.dense, where, limit)) if query.dense else ()
@@ -101,7 +101,7 @@ class EdgeIndex:
         return document_from(records[0].payload or {}) if records else None
 
     async def documents(self, scope: Scope, after: str, limit: int) -> tuple[list[Document], str]:
-        if after and not _is_id(after):
+        if after and not is_id(after):
             raise InvalidArgument.of("page_token", "a token from the reply before, unchanged")
         request = edge.ScrollRequest(
             offset=after or None,
@@ -153,7 +153,7 @@ class EdgeIndex:
         payload: bool = False,
         vector: list[str] | bool = False,
     ) -> list[edge.Record]:
-        wanted = [id for id in ids if _is_id(id)]
+        wanted = [id for id in ids if is_id(id)]
         if not wanted:
             return []
         where = filtered(matching.matches(scope, CHUNK), wanted)
@@ -175,11 +175,3 @@ def _sparse(record: edge.Record) -> SparseVector:
     if not isinstance(vector, edge.SparseVector):
         return SparseVector((), ())
     return SparseVector(tuple(vector.indices), tuple(vector.values))
-
-
-def _is_id(text: str) -> bool:
-    """Whether this is an id as we write it; UUID reads other spellings too."""
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False

@@ -1,7 +1,7 @@
 """The indexes on a Qdrant server: collections with a prefix, and an alias for `default`."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from qdrant_client import AsyncQdrantClient, models
@@ -25,16 +25,19 @@ _STATES = {
 @asynccontextmanager
 async def connected(
     url: str,
-    api_key: str | None = None,
+    api_key: Callable[[], str] | None = None,
     *,
     prefer_grpc: bool = True,
     timeout: int = 5,
     options: ServerOptions = _OPTIONS,
 ) -> AsyncIterator["ServerCatalog"]:
-    """A catalog on a connection of its own; `timeout` in seconds is the deadline of every call."""
+    """A catalog on a connection of its own; `timeout` in seconds is the deadline of every call.
+
+    `api_key` is asked for with each call, and may then be another one.
+    """
     client = AsyncQdrantClient(
         url=url,
-        api_key=api_key,
+        auth_token_provider=api_key,
         prefer_grpc=prefer_grpc,
         timeout=timeout,
         check_compatibility=False,

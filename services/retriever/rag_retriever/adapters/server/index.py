@@ -6,7 +6,6 @@ was published later, so no caller sees both; a count may, for the moment that pu
 
 from collections.abc import Sequence
 from time import perf_counter
-from uuid import UUID
 
 from qdrant_client import AsyncQdrantClient, models
 
@@ -18,6 +17,7 @@ from rag_retriever.adapters.payload import (
     PASSAGE_FIELDS,
     SPARSE,
     document_from,
+    is_id,
     passage_from,
 )
 from rag_retriever.adapters.server.answers import hits_of, latest_versions, sparse_of
@@ -104,7 +104,7 @@ class ServerIndex:
         return document_from(points[0].payload or {}) if points else None
 
     async def documents(self, scope: Scope, after: str, limit: int) -> tuple[list[Document], str]:
-        if after and not _is_id(after):
+        if after and not is_id(after):
             raise InvalidArgument.of("page_token", "a token from the reply before, unchanged")
         with translated():
             records, following = await self._client.scroll(
@@ -153,7 +153,7 @@ class ServerIndex:
                 )
             requests["dense"] = dense_request(query.dense, where, limit, self._rescore)
         if query.sparse is not None and query.sparse.indices:
-            corpus = having(matching.published(scope.tenant, CHUNK)) if self._tenant_idf else None
+            corpus = having(matching.within(scope, CHUNK)) if self._tenant_idf else None
             requests["sparse"] = sparse_request(query.sparse, where, limit, corpus)
         return requests
 
@@ -164,7 +164,7 @@ class ServerIndex:
         payload: list[str] | bool = False,
         vector: list[str] | bool = False,
     ) -> list[models.Record]:
-        wanted = [id for id in ids if _is_id(id)]
+        wanted = [id for id in ids if is_id(id)]
         if not wanted:
             return []
         with translated():
@@ -180,11 +180,3 @@ class ServerIndex:
     async def _count(self, where: models.Filter) -> int:
         with translated():
             return (await self._client.count(self._collection, where, exact=True)).count
-
-
-def _is_id(text: str) -> bool:
-    """Whether this is an id as we write it; UUID reads other spellings too."""
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False

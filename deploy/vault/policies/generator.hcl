@@ -1,0 +1,28 @@
+# The generator reads its own secrets and gets its own certificate.
+
+path "secret/data/rag/generator/*" {
+  capabilities = ["read"]
+}
+
+# A key never travels: only a request is signed, and its life ends with the role's.
+path "pki/sign/generator" {
+  capabilities       = ["update"]
+  allowed_parameters = {
+    "csr"         = []
+    "common_name" = [""]
+    "ttl"         = []
+  }
+}
+
+path "auth/token/lookup-self" {
+  capabilities = ["read"]
+}
+
+path "auth/token/renew-self" {
+  capabilities = ["update"]
+}
+
+# Gives its token back when it stops.
+path "auth/token/revoke-self" {
+  capabilities = ["update"]
+}

@@ -1,0 +1,1 @@
+"""Who may call, and how much: identities, limits, API keys and tokens."""

@@ -1,0 +1,111 @@
+"""A real Vault for this machine, set up for the platform, and what each service is told to find it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hvac
+
+from rag_local.processes import StartFailed
+from rag_local.vault_server import VaultServer, write_private
+from rag_local.vault_setup import SERVICES, Secrets, Setup, set_up
+
+_WRAP_TTL = "30m"
+_OPERATOR_TTL = "12h"
+
+
+class LocalVault:
+    """A Vault that serves, with roles for every service and a folder of credentials for each."""
+
+    def __init__(self, home: Path, server: VaultServer) -> None:
+        self._home = home
+        self.server = server
+
+    @property
+    def address(self) -> str:
+        """Its URL."""
+        return self.server.address
+
+    @property
+    def ca_file(self) -> Path:
+        """The root of its certificate."""
+        return self.server.ca_file
+
+    @property
+    def audit_file(self) -> Path:
+        """Where it writes down every request and answer, with secrets hashed."""
+        return self.server.audit_file
+
+    def root(self) -> Any:
+        """A client that may do everything."""
+        return self.server.root()
+
+    def credentials(self, service: str) -> Path:
+        """A folder with the service's `role_id` and a fresh wrapped `secret_id`, good for one start."""
+        folder = self._home / service
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        approle = self.root().auth.approle
+        role_id = approle.read_role_id(service)["data"]["role_id"]
+        wrapped = approle.generate_secret_id(service, wrap_ttl=_WRAP_TTL)["wrap_info"]
+        write_private(folder / "role_id", role_id)
+        write_private(folder / "secret_id", wrapped["token"])
+        return folder
+
+    def environment(self, service: str) -> dict[str, str]:
+        """The settings with which the service logs in, once: each start needs its own."""
+        folder = self.credentials(service).resolve()
+        settings = {
+            "ADDRESS": self.address,
+            "AUTH": "approle",
+            "ROLE": service,
+            "CA_FILE": str(self.ca_file.resolve()),
+            "ROLE_ID_FILE": str(folder / "role_id"),
+            "SECRET_ID_FILE": str(folder / "secret_id"),
+            "DNS_NAMES": f"{service},localhost",
+            "ADDRESSES": "127.0.0.1",
+        }
+        return {f"{service.upper()}_VAULT_{name}": value for name, value in settings.items()}
+
+    def operator_token(self) -> Path:
+        """A file with a token for the person who makes tokens; it may do that and no more."""
+        reply = self.root().auth.token.create_orphan(
+            policies=["operator"], no_default_policy=True, ttl=_OPERATOR_TTL
+        )
+        folder = self._home / "operator"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(folder / "token", reply["auth"]["client_token"])
+        return folder / "token"
+
+
+@contextmanager
+def vault(
+    home: Path, secrets: Secrets | None = None, *, port: int = 0, setup: Setup | None = None
+) -> Iterator[LocalVault]:
+    """A Vault with its data in `home`/vault, unsealed and set up; it ends with the block.
+
+    `secrets` maps a service's path, such as "gateway/redis", to its fields. Raises StartFailed.
+    """
+    folder = home / "vault"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    server = VaultServer(folder, port)
+    try:
+        server.start()
+        server.unseal()
+        _set_up(server, setup or Setup(), secrets or {})
+        yield LocalVault(folder, server)
+    finally:
+        server.stop()
+
+
+def _set_up(server: VaultServer, setup: Setup, secrets: Secrets) -> None:
+    try:
+        set_up(server.root(), setup, secrets)
+    except hvac.exceptions.VaultError as error:
+        raise StartFailed(
+            f"Vault at {server.address} could not be set up: {error}; with a data folder that a former "
+            "start left half made, remove it"
+        ) from error
+
+
+__all__ = ["SERVICES", "LocalVault", "Setup", "vault"]

@@ -1,0 +1,1 @@
+"""Redis, in which the gateway's replicas keep what they share."""

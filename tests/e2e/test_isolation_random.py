@@ -1,0 +1,206 @@
+"""Random calls of several tenants, over every RPC and on wrong paths: no secret of one comes out to another."""
+
+import asyncio
+import os
+import random
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+
+from rag_gateway.policy import SCOPES
+from tests.e2e.platform import Platform
+from tests.e2e.reflected import Method, methods
+
+STEPS = int(os.environ.get("ISOLATION_STEPS", "250"))
+SEED = int(os.environ.get("ISOLATION_SEED", "0")) or secrets.randbits(32)
+TENANTS = 3
+AT_ONCE = 6
+
+_QUESTIONS = ("비밀 계약의 금액은 얼마인가요?", "contract amount", "금액", "휴가 규정", "제목")
+
+
+@dataclass
+class Tenant:
+    """Who calls, and the text that nobody else may ever see."""
+
+    name: str
+    token: str
+    secret: str
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def content(self, number: int) -> str:
+        return f"비밀 계약 {number}의 금액은 {self.secret} 원입니다. The contract amount is {self.secret}."
+
+
+@dataclass
+class World:
+    """What every tenant has come to know of every other: ids, names and page tokens, never contents."""
+
+    tenants: list[Tenant]
+    random: random.Random
+    documents: list[str] = field(default_factory=lambda: ["doc-1", "unknown"])
+    collections: list[str] = field(default_factory=lambda: ["default", "deals", "unknown"])
+    pages: list[str] = field(default_factory=lambda: [""])
+    keys: list[str] = field(default_factory=lambda: ["unknown"])
+    tokens: list[str] = field(default_factory=lambda: ["unknown"])
+    leaks: list[str] = field(default_factory=list)
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+    def values(self, tenant: Tenant) -> dict[str, Any]:
+        """A value for every field that has a name among these, at any depth."""
+        pick, number = self.random.choice, self.random.randrange(6)
+        values = {
+            "query": pick([*_QUESTIONS, "가" * 5000]) if number else tenant.secret,
+            "text": tenant.content(number),
+            "content": tenant.content(number).encode(),
+            "title": f"제목 {tenant.secret}",
+            "uri": f"https://example/{tenant.secret}",
+            "metadata": {"fact": tenant.secret},
+            "display_name": f"key {tenant.secret}",
+            "subject": f"robot-{tenant.secret}",
+            "scopes": pick([*SCOPES, "root"]),
+            "document_id": pick(self.documents),
+            "collection": pick(self.collections),
+            "page_token": pick(self.pages),
+            "page_size": number,
+            "api_key_id": pick(self.keys),
+            "token_id": pick(self.tokens),
+            # One id for everybody: what is kept for repeats must not cross either.
+            "request_id": pick(["", "", "shared-1", "shared-2", f"own-{self.random.random()}"]),
+            "explain": bool(number % 2),
+            "top_k": number * 10,
+            "mode": number % 5,
+        }
+        if self.random.random() < 0.5:
+            values["collections"] = pick(self.collections)
+        return values
+
+    def learn(self, message: Message) -> None:
+        """Keep the ids of a reply, so that any tenant may try them."""
+        for name, value in _strings(message):
+            known = {
+                "document_id": self.documents,
+                "collection": self.collections,
+                "next_page_token": self.pages,
+                "api_key_id": self.keys,
+                "token_id": self.tokens,
+            }.get(name)
+            if known is not None and value and value not in known and len(known) < 40:
+                known.append(value)
+
+    def judge(self, tenant: Tenant, method: Method, said: bytes) -> None:
+        """Note every secret in what came out: one's own is well, another's is a leak."""
+        for other in self.tenants:
+            if other.secret.encode() in said:
+                other.seen[method.name] += 1
+                if other is not tenant:
+                    self.leaks.append(f"{method.name} told {tenant.name} of {other.name}")
+
+
+@pytest.fixture
+def world(platform: Platform) -> World:
+    scopes = [scope for scope in SCOPES if scope != "platform"]
+    made = []
+    for letter in "abc"[:TENANTS]:
+        name = f"iso-{letter}-{secrets.token_hex(4)}"
+        token = platform.token(name, scopes, sub=f"{letter}-admin", jti=secrets.token_hex(8))
+        made.append(Tenant(name, token, f"zq{secrets.token_hex(8)}"))
+    return World(made, random.Random(SEED))
+
+
+async def test_no_byte_of_a_tenant_comes_out_to_another(
+    platform: Platform, channel: grpc.aio.Channel, world: World
+) -> None:
+    public = methods(platform.target)
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def step(tenant: Tenant, method: Method, requests: list[Message], rush: float) -> None:
+        async with room:
+            await _call(world, channel, tenant, method, requests, rush)
+
+    for round_ in range(STEPS // 25):
+        moves = []
+        for _ in range(25):
+            tenant, method = world.random.choice(world.tenants), world.random.choice(public)
+            rush = world.random.choice([60.0] * 15 + [0.03])
+            moves.append(step(tenant, method, _requests(world, tenant, method), rush))
+        if round_ == 0:
+            moves += [_first(world, channel, public, tenant) for tenant in world.tenants]
+        await asyncio.gather(*moves)
+    seed = f"ISOLATION_SEED={SEED}"
+    assert not world.leaks, seed
+    # The marks do come out to their owners: the test would see them if they came out to others.
+    for tenant in world.tenants:
+        assert tenant.seen, seed
+    assert world.outcomes["OK"] > STEPS // 10, (seed, world.outcomes)
+    assert "INTERNAL" not in world.outcomes, (seed, world.outcomes)
+    assert "UNKNOWN" not in world.outcomes, (seed, world.outcomes)
+
+
+async def _first(
+    world: World, channel: grpc.aio.Channel, public: list[Method], tenant: Tenant
+) -> None:
+    """A document of everybody's, so that there is something to be found from the start."""
+    ingest = next(method for method in public if method.name == "IngestDocument")
+    request = ingest.request(document_id="doc-1", content=tenant.content(0).encode())
+    await _call(world, channel, tenant, ingest, [request], 60)
+    search = next(method for method in public if method.name == "Search")
+    await _call(world, channel, tenant, search, [search.request(query=_QUESTIONS[0])], 60)
+
+
+async def _call(
+    world: World,
+    channel: grpc.aio.Channel,
+    tenant: Tenant,
+    method: Method,
+    requests: list[Message],
+    seconds: float,
+) -> None:
+    other = world.random.choice(world.tenants).name
+    metadata = (
+        ("authorization", f"Bearer {tenant.token}"),
+        ("x-tenant", other),
+        ("x-rag-payer", other),
+        ("x-request-id", "shared"),
+        ("accept-language", world.random.choice(["ko-KR", "en-US"])),
+    )
+    try:
+        replies = await method(channel, metadata, *requests, timeout=seconds)
+    except grpc.aio.AioRpcError as error:
+        world.outcomes[error.code().name] += 1
+        trailing: Any = error.trailing_metadata() or ()
+        parts = [str(error.details()), *(str(value) for _, value in trailing)]
+        world.judge(tenant, method, "\n".join(parts).encode())
+        return
+    world.outcomes["OK"] += 1
+    for reply in replies:
+        world.judge(tenant, method, reply.SerializeToString())
+        world.learn(reply)
+
+
+def _requests(world: World, tenant: Tenant, method: Method) -> list[Message]:
+    values = world.values(tenant)
+    if not method.description.client_streaming:
+        return [method.request(**values)]
+    content = values.pop("content")
+    header = method.request(**values)
+    return [header, type(header)(content=content)]
+
+
+def _strings(message: Message) -> Iterator[tuple[str, str]]:
+    """Every text field of a message, at any depth."""
+    for descriptor, value in message.ListFields():
+        values = value if descriptor.is_repeated else [value]
+        if descriptor.message_type is not None and descriptor.message_type.GetOptions().map_entry:
+            continue
+        for each in values:
+            if isinstance(each, str):
+                yield descriptor.name, each
+            elif isinstance(each, Message):
+                yield from _strings(each)

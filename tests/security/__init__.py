@@ -1,0 +1,1 @@
+"""Attacks that once worked, each as a test of the rule that stops it."""
