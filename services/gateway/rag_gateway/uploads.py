@@ -58,19 +58,28 @@ async def content(
 ) -> bytes:
     """All that follows the header. Raises InvalidArgument, MessageTooLarge, Overloaded."""
     taken = bytearray()
-    async for piece in pieces:
-        if piece.WhichOneof("part") != "content":
-            raise errors.InvalidArgument.of("content", "must be all that follows the header")
-        if len(piece.content) > _MOST_PIECE:
-            raise errors.InvalidArgument.of(
-                "content", f"must come in pieces of at most {_MOST_PIECE} bytes"
-            )
-        refuse_over(len(taken) + len(piece.content), most)
-        share.take(len(piece.content))
-        taken += piece.content
+    try:
+        async for piece in pieces:
+            _check(piece)
+            refuse_over(len(taken) + len(piece.content), most)
+            share.take(len(piece.content))
+            taken += piece.content
+    except BaseException:
+        # The error's traceback holds this frame, and would hold the bytes, until the collector comes by.
+        taken.clear()
+        raise
     if not taken:
         raise errors.InvalidArgument.of("content", "is empty")
     return bytes(taken)
+
+
+def _check(piece: pb.UploadDocumentRequest) -> None:
+    if piece.WhichOneof("part") != "content":
+        raise errors.InvalidArgument.of("content", "must be all that follows the header")
+    if len(piece.content) > _MOST_PIECE:
+        raise errors.InvalidArgument.of(
+            "content", f"must come in pieces of at most {_MOST_PIECE} bytes"
+        )
 
 
 def refuse_over(size: int, most: int) -> None:
