@@ -108,6 +108,64 @@ async def test_the_whole_and_each_service_have_a_status(name: str) -> None:
     assert await status_of(servicer, name) == SERVING
 
 
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_a_failure_is_remembered_when_it_is_over() -> None:
+    index, clock = Need(), Clock()
+    ready = Readiness(health.aio.HealthServicer(), [], Needs({"index": index}, {}), clock)
+    for error in (errors.Unavailable("down"), None, None):
+        index.error = error
+        await ready.check()
+        clock.now += 5
+    told = ready.outcomes["index"].told(clock.now)
+    assert (told["ok"], told["since_seconds"]) == (True, 10.0)
+    assert (told["last_error"], told["last_error_seconds_ago"]) == ("DEPENDENCY_DOWN", 15.0)
+
+
+async def test_a_failure_that_goes_on_counts_from_its_first_and_its_latest_time() -> None:
+    index, clock = Need(), Clock()
+    index.error = errors.ModelLoading("wait")
+    ready = Readiness(health.aio.HealthServicer(), [], Needs({"index": index}, {}), clock)
+    for _ in range(3):
+        clock.now += 5
+        await ready.check()
+    told = ready.outcomes["index"].told(clock.now)
+    assert (told["error"], told["since_seconds"]) == ("MODEL_LOADING", 10.0)
+    assert (told["last_error"], told["last_error_seconds_ago"]) == ("MODEL_LOADING", 0.0)
+
+
+async def test_a_check_that_never_failed_has_no_last_error() -> None:
+    ready, _ = readiness(index=Need())
+    await ready.check()
+    assert "last_error" not in ready.outcomes["index"].told(ready.clock())
+
+
+async def test_each_check_is_a_need_or_a_want() -> None:
+    needs = Needs({"index": Need()}, {"cache": Need()})
+    ready = Readiness(health.aio.HealthServicer(), [], needs)
+    assert ready.kinds == {"index": "need", "cache": "want"}
+
+
+async def test_a_service_has_started_once_it_has_served_whatever_comes_then() -> None:
+    index, wanted = Need(), Need()
+    index.error, wanted.error = errors.ModelLoading("wait"), errors.Unavailable("gone")
+    ready = Readiness(health.aio.HealthServicer(), [], Needs({"index": index}, {"cache": wanted}))
+    said = []
+    for error in (index.error, None, errors.Unavailable("down")):
+        index.error = error
+        await ready.check()
+        said.append((ready.started, ready.serving))
+    assert said == [(False, False), (True, True), (True, False)]
+
+
 async def test_a_service_that_is_not_here_is_not_found() -> None:
     async with served() as service:
         stub = health_pb2_grpc.HealthStub(service.channel)
@@ -170,16 +228,32 @@ async def test_the_page_of_readiness_names_each_check() -> None:
             await until(lambda: says(200, "serving"), "ready")
             wanted.error = errors.Unavailable("gone")
             await until(lambda: says(200, "degraded"), "degraded")
+            assert (await page("started"))[0] == 200
             failing.error = errors.ModelLoading("not yet")
             await until(lambda: says(503, "not_serving"), "not ready")
             _, body = await page("ready")
-            assert body["checks"]["model"]["error"] == "MODEL_LOADING"
-            assert body["checks"]["cache"] == {
-                "ok": False,
-                "error": "DEPENDENCY_DOWN",
-                "milliseconds": body["checks"]["cache"]["milliseconds"],
-            }
+            model, cache = body["checks"]["model"], body["checks"]["cache"]
+            assert (model["kind"], model["error"]) == ("need", "MODEL_LOADING")
+            assert (cache["kind"], cache["ok"]) == ("want", False)
+            assert cache["last_error"] == "DEPENDENCY_DOWN"
+            assert {"milliseconds", "since_seconds", "last_error_seconds_ago"} <= set(cache)
+            assert (await page("started"))[0] == 200
             assert (await page("live"))[0] == 200
+
+
+async def test_the_page_of_starting_waits_for_the_first_time_that_all_is_there() -> None:
+    model = Need()
+    model.error = errors.ModelLoading("not yet")
+    async with served(checks={"model": model}) as service, aiohttp.ClientSession() as session:
+
+        async def started(status: int) -> bool:
+            url = f"http://127.0.0.1:{service.ports.http}/health/started"
+            async with session.get(url) as response:
+                return response.status == status
+
+        assert await started(503)
+        model.error = None
+        await until(lambda: started(200), "started")
 
 
 async def test_the_page_of_metrics_counts_calls_and_refusals() -> None:
@@ -191,7 +265,7 @@ async def test_the_page_of_metrics_counts_calls_and_refusals() -> None:
         url = f"http://127.0.0.1:{service.ports.http}/metrics"
         async with aiohttp.ClientSession() as session, session.get(url) as response:
             text = await response.text()
-    assert f'_count{{code="UNAVAILABLE",method="{NAME}/One"}} 1.0' in text
+    assert f'_count{{code="UNAVAILABLE",method="{NAME}/One",tier=""}} 1.0' in text
     assert 'rag_rpc_refusals_total{reason="OVERLOADED"} 1.0' in text
     assert "rag_rpc_server_in_flight 0.0" in text
 
@@ -205,4 +279,4 @@ async def test_methods_that_callers_invent_do_not_become_labels() -> None:
         async with aiohttp.ClientSession() as session, session.get(url) as response:
             text = await response.text()
     assert "made.up" not in text
-    assert 'method="unknown"' in text
+    assert 'method="_OTHER"' in text

@@ -1,63 +1,56 @@
-"""Traces: nothing where no endpoint is set, and what reaches a receiver of OTLP where one is."""
+"""Telemetry: nothing where no endpoint is set, and what reaches a receiver of OTLP where one is."""
 
+import asyncio
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import grpc
 import pytest
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as collector
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from rag_common import errors, telemetry
-from rag_common.context import Trace
+from rag_common import errors, logs, telemetry, tracing
+from rag_common.context import Principal, Trace
+from rag_common.settings import SettingsInvalid
 from rag_common.telemetry import Telemetry
-from tests.rpc import NAME, Act, method, peer, same, served
+from tests.receiver import Receiver, attributes, by_grpc, by_http
+from tests.rpc import NAME, Act, Held, Served, method, peer, same, served
+from tests.waiting import until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
 TRACEPARENT = ("traceparent", f"00-{TRACE}-{PARENT}-01")
+ENDPOINT, PROTOCOL = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"
 
 
-class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
-    """Keeps the spans that come by OTLP."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self.requests: list[collector.ExportTraceServiceRequest] = []
-
-    def Export(
-        self, request: collector.ExportTraceServiceRequest, context: grpc.ServicerContext
-    ) -> collector.ExportTraceServiceResponse:
-        with self._lock:
-            self.requests.append(request)
-        return collector.ExportTraceServiceResponse()
-
-    def spans(self, service: str) -> list[Span]:
-        """Spans of one service, in the order in which they ended."""
-        found = [resource for request in self.requests for resource in request.resource_spans]
-        return [
-            span
-            for spans in found
-            for scope in spans.scope_spans
-            for span in scope.spans
-            if any(a.value.string_value == service for a in spans.resource.attributes)
-        ]
+@pytest.fixture(params=["grpc", "http/protobuf"])
+def receiver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    with (by_grpc if request.param == "grpc" else by_http)() as receiving:
+        monkeypatch.setenv(ENDPOINT, receiving.url)
+        monkeypatch.setenv(PROTOCOL, request.param)
+        yield receiving
 
 
 @pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    receiving = Receiver()
-    server = grpc.server(ThreadPoolExecutor(2))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(receiving, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
-    yield receiving
-    server.stop(None)
+def nobody(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An endpoint that takes connections and never says a word."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(1)
+        monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        yield
+
+
+@asynccontextmanager
+async def traced(act: Act = same) -> AsyncIterator[Served]:
+    """A service whose spans are sent when this is left."""
+    tracing_ = telemetry.configure("front", "1")
+    async with served(act, telemetry=tracing_) as service:
+        yield service
+    tracing_.close()
 
 
 async def hop(act: Act = same) -> None:
@@ -93,7 +86,16 @@ async def test_spans_are_named_by_what_is_called(receiver: Receiver) -> None:
     await hop()
     [client, outer] = receiver.spans("rag-front")
     assert (outer.name, outer.kind) == (f"{NAME}/One", Span.SPAN_KIND_SERVER)
-    assert (client.name, client.kind) == ("echo", Span.SPAN_KIND_CLIENT)
+    assert (client.name, client.kind) == (f"{NAME}/One", Span.SPAN_KIND_CLIENT)
+
+
+async def test_spans_speak_the_conventions_for_rpc(receiver: Receiver) -> None:
+    await hop()
+    for span in receiver.spans("rag-front"):
+        found = attributes(span)
+        assert found["rpc.system.name"] == "grpc"
+        assert found["rpc.method"] == f"{NAME}/One"
+        assert found["rpc.response.status_code"] == "OK"
 
 
 async def test_a_call_that_went_well_has_no_error(receiver: Receiver) -> None:
@@ -102,8 +104,8 @@ async def test_a_call_that_went_well_has_no_error(receiver: Receiver) -> None:
     assert {span.status.code for span in spans} == {Status.STATUS_CODE_UNSET}
 
 
-@pytest.mark.parametrize("error", [ValueError("hunter2"), errors.NotFound("hunter2")])
-async def test_an_error_marks_every_span_and_leaves_no_text(
+@pytest.mark.parametrize("error", [ValueError("hunter2"), errors.Overloaded("hunter2")])
+async def test_a_fault_of_the_server_marks_every_span_and_leaves_no_text(
     receiver: Receiver, error: Exception
 ) -> None:
     async def act(_text: str) -> str:
@@ -112,33 +114,216 @@ async def test_an_error_marks_every_span_and_leaves_no_text(
     await hop(act)
     spans = receiver.spans("rag-front") + receiver.spans("rag-back")
     assert [span.status.code for span in spans] == [Status.STATUS_CODE_ERROR] * 3
-    assert not any(b"hunter2" in request.SerializeToString() for request in receiver.requests)
+    assert b"hunter2" not in receiver.bytes()
+
+
+async def test_a_mistake_of_the_caller_is_an_error_of_the_client_s_span_alone(
+    receiver: Receiver,
+) -> None:
+    async def act(_text: str) -> str:
+        raise errors.NotFound("hunter2")
+
+    await hop(act)
+    [client, outer] = receiver.spans("rag-front")
+    assert client.status.code == Status.STATUS_CODE_ERROR
+    assert outer.status.code == Status.STATUS_CODE_UNSET
+    assert attributes(outer)["error.type"] == errors.NotFound.reason
+    assert b"hunter2" not in receiver.bytes()
+
+
+@pytest.mark.parametrize("kind", ["One", "Many", "Gather", "Converse"])
+async def test_a_cancelled_call_closes_its_span_and_says_so(receiver: Receiver, kind: str) -> None:
+    held = Held()
+    async with traced(held) as service:
+        call = asyncio.create_task(service.call(kind))
+        await held.begun.wait()
+        call.cancel()
+        await held.cancelled.wait()
+    [span] = receiver.spans("rag-front")
+    assert attributes(span)["rpc.response.status_code"] == "CANCELLED"
+
+
+async def test_a_stream_is_one_span(receiver: Receiver) -> None:
+    async with traced() as service:
+        await service.call("Converse")
+    [span] = receiver.spans("rag-front")
+    assert span.name == f"{NAME}/Converse"
+
+
+async def test_who_calls_is_found_out_in_a_span_of_its_own(receiver: Receiver) -> None:
+    async def authenticate(_method: str, _metadata: dict[str, str]) -> Principal:
+        return Principal("kim", "acme", frozenset())
+
+    front = telemetry.configure("front", "1")
+    async with served(telemetry=front, authenticate=authenticate) as service:
+        await service.call()
+    front.close()
+    [auth, call] = receiver.spans("rag-front")
+    assert auth.name == "auth"
+    assert auth.parent_span_id == call.span_id
+    assert attributes(call)["rag.tenant"] == "acme"
+    assert b"kim" not in receiver.bytes()
+
+
+async def test_a_method_that_a_caller_invents_names_no_span(receiver: Receiver) -> None:
+    async with traced() as service:
+        reply = method(service.channel, service="invented.Service")("x")
+        with pytest.raises(grpc.aio.AioRpcError):
+            await reply
+    [span] = receiver.spans("rag-front")
+    assert span.name == "_OTHER"
+
+
+async def test_work_inside_a_call_makes_spans_below_it(receiver: Receiver) -> None:
+    async def act(text: str) -> str:
+        with tracing.span("outer"), tracing.span("inner", "client", {"db.system.name": "redis"}):
+            return text
+
+    async with traced(act) as service:
+        await service.call()
+    [inner, outer, call] = receiver.spans("rag-front")
+    assert [inner.parent_span_id, outer.parent_span_id] == [outer.span_id, call.span_id]
+    assert attributes(inner) == {"db.system.name": "redis"}
+
+
+async def test_a_span_made_afterwards_has_the_times_it_is_given(receiver: Receiver) -> None:
+    async def act(text: str) -> str:
+        now = time.monotonic()
+        at = tracing.current()
+        at.child("queue", began=now - 2, links=[at]).end(now - 1)
+        return text
+
+    async with traced(act) as service:
+        await service.call()
+    [queue, call] = receiver.spans("rag-front")
+    assert queue.end_time_unix_nano - queue.start_time_unix_nano == pytest.approx(1e9, rel=0.01)
+    assert queue.links[0].span_id == call.span_id
+
+
+async def test_work_that_no_call_asked_for_is_a_trace_of_its_own(receiver: Receiver) -> None:
+    front = telemetry.configure("front", "1")
+    with tracing.root("optimize"):
+        pass
+    front.close()
+    [span] = receiver.spans("rag-front")
+    assert (span.name, span.parent_span_id) == ("optimize", b"")
 
 
 async def test_what_the_caller_does_not_sample_is_not_sent(receiver: Receiver) -> None:
-    tracing = telemetry.configure("front", "1")
-    async with served(telemetry=tracing) as service:
+    async with traced() as service:
         await service.call(metadata=[("traceparent", f"00-{TRACE}-{PARENT}-00")])
-    tracing.close()
     assert not receiver.spans("rag-front")
+
+
+async def test_a_share_of_traces_is_sampled_where_the_variables_say_so(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")
+    async with traced() as service:
+        for _ in range(64):
+            await service.call()
+    assert 0 < len(receiver.spans("rag-front")) < 64
+
+
+async def test_log_lines_are_sent_with_their_trace(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "otlp")
+    logs.configure("front")
+    async with traced() as service:
+        await service.call(metadata=[TRACEPARENT])
+    [line] = [line for line in receiver.lines("rag-front") if line.event_name == "call"]
+    assert line.trace_id.hex() == TRACE
+    assert line.severity_text == "INFO"
+    assert attributes(line)["method"] == f"/{NAME}/One"
+
+
+async def test_metrics_are_sent_as_they_would_be_fetched(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "otlp")
+    async with traced() as service:
+        await service.call(metadata=[TRACEPARENT])
+        await service.call()
+    found = {metric.name: metric for metric in receiver.metrics("rag-front")}
+    [calls] = found["rag_rpc_server_duration_seconds"].histogram.data_points
+    assert calls.count == sum(calls.bucket_counts) == 2
+    assert len(calls.bucket_counts) == len(calls.explicit_bounds) + 1
+    assert TRACE in {exemplar.trace_id.hex() for exemplar in calls.exemplars}
+    assert found["rag_build_info"].gauge.data_points[0].as_double == 1
+    assert found["rag_log_lines"].sum.is_monotonic
+
+
+@pytest.mark.usefixtures("nobody")
+async def test_a_receiver_that_is_silent_costs_calls_nothing_and_what_is_lost_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "8")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    front = telemetry.configure("front", "1")
+    registry = front.metrics.registry
+    async with served(telemetry=front) as service:
+        async with asyncio.timeout(10):
+            for _ in range(64):
+                await service.call()
+        full = {"signal": "traces", "reason": "full"}
+        assert (registry.get_sample_value("rag_telemetry_dropped_total", full) or 0) >= 48
+        assert registry.get_sample_value("rag_telemetry_queue", {"signal": "traces"}) == 8
+        failed = {"signal": "traces", "reason": "failed"}
+        await until(
+            lambda: registry.get_sample_value("rag_telemetry_dropped_total", failed) or 0,
+            "a batch is given up",
+        )
+    front.close()
+
+
+async def test_what_arrived_is_counted(receiver: Receiver) -> None:
+    front = telemetry.configure("front", "1")
+    async with served(telemetry=front) as service:
+        await service.call()
+    front.close()
+    exported = front.metrics.registry.get_sample_value(
+        "rag_telemetry_exported_total", {"signal": "traces"}
+    )
+    assert exported == len(receiver.spans("rag-front")) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        (PROTOCOL, "http/json"),
+        ("OTEL_TRACES_EXPORTER", "zipkin"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
+    ],
+)
+@pytest.mark.usefixtures("nobody")
+def test_a_variable_that_makes_no_sense_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsInvalid, match=variable):
+        telemetry.configure("front", "1")
 
 
 def test_the_sdk_can_be_switched_off(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
-    with telemetry.configure("front", "1").span("x", "server", None, {}) as at:
-        assert Trace.parse(at.traceparent) == at
+    with telemetry.configure("front", "1").serving("x", None, {}) as span:
+        assert not span.recording
     assert not receiver.requests
 
 
 def test_without_an_endpoint_the_callers_trace_is_handed_on() -> None:
     parent = Trace(TRACE, PARENT)
-    with Telemetry().span("x", "server", parent, {}) as at:
-        assert at == parent
+    with Telemetry().serving("x", parent, {}) as span:
+        assert span.position == parent
 
 
 def test_without_an_endpoint_and_a_caller_a_trace_is_begun() -> None:
-    with Telemetry().span("x", "server", None, {}) as at:
-        assert Trace.parse(at.traceparent) == at
+    with Telemetry().serving("x", None, {}) as span:
+        assert Trace.parse(span.position.traceparent) == span.position
 
 
 def test_without_an_endpoint_nothing_of_the_sdk_is_loaded() -> None:
@@ -146,7 +331,7 @@ def test_without_an_endpoint_nothing_of_the_sdk_is_loaded() -> None:
         "import sys; import rag_common.rpc.server, rag_common.rpc.client; "
         "from rag_common import telemetry; "
         "tracing = telemetry.configure('shop', '1')\n"
-        "with tracing.span('x', 'server', None, {}): pass\n"
+        "with tracing.serving('x', None, {}): pass\n"
         "tracing.close()\n"
         "sys.exit('opentelemetry.sdk' in sys.modules or 'opentelemetry.exporter' in sys.modules)"
     )

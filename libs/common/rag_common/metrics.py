@@ -1,30 +1,78 @@
-"""What a service counts and measures, for Prometheus to fetch."""
+"""What a service counts and measures, for Prometheus to fetch or OTLP to send."""
 
-from collections.abc import Callable, Sequence
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+import grpc
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
 
+from rag_common import tracing
 from rag_common.pages import Page, Pages
 
 # In seconds: dense where a search ends, wide enough for a whole answer.
-_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+# From 0 to 1, as scores and shares are.
+SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1)
+# How many, as passages or texts.
+COUNTS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Traced(Histogram):
+    """A histogram whose buckets remember the trace of a value that fell into them."""
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        """Add a value, measured in the span that runs."""
+        if exemplar is None:
+            at = tracing.current()
+            if at.recording:
+                exemplar = {"trace_id": at.position.trace_id, "span_id": at.position.span_id}
+        super().observe(amount, exemplar)
 
 
 class Metrics:
-    """One process's own; labels must have few values, and never hold what a caller wrote."""
+    """One process's own; labels must have few values, and never hold what a caller wrote.
 
-    def __init__(self) -> None:
+    These are what every service has. Each service declares its own in `instruments.py`.
+    """
+
+    def __init__(self, service: str = "", version: str = "") -> None:
         self.registry = CollectorRegistry(auto_describe=True)
+        self._service = service
         self.calls = self.histogram(
             "rag_rpc_server_duration_seconds",
-            "Time from a call's arrival to its end.",
-            ("method", "code"),
+            "Time from a call's arrival to its end; tier is the caller's tier of limits.",
+            ("method", "code", "tier"),
         )
         self.refusals = self.counter(
             "rag_rpc_refusals", "Calls that ended in an error, by its reason.", ("reason",)
         )
         self.in_flight = self.gauge("rag_rpc_server_in_flight", "Calls that are being served.")
+        self.capacity = self.gauge("rag_rpc_server_capacity", "Most calls that are served at once.")
+        self.peer_calls = self.histogram(
+            "rag_rpc_client_duration_seconds",
+            "Calls to another service, streams until their last message.",
+            ("peer", "method", "code"),
+        )
+        self.dependencies = self.histogram(
+            "rag_dependency_duration_seconds",
+            "Calls to a data store or an outside system; error is empty or the error's class.",
+            ("system", "operation", "error"),
+        )
+        self._process(version)
+        self._readiness()
+        self._reporting()
 
     def counter(self, name: str, help_: str, labels: Sequence[str] = ()) -> Counter:
         """A count that only grows; Prometheus sees it with _total behind its name."""
@@ -43,15 +91,102 @@ class Metrics:
             made.set_function(read)
         return made
 
-    def histogram(self, name: str, help_: str, labels: Sequence[str] = ()) -> Histogram:
-        """A distribution of seconds."""
-        return Histogram(name, help_, labels, registry=self.registry, buckets=_BOUNDS)
+    def histogram(
+        self,
+        name: str,
+        help_: str,
+        labels: Sequence[str] = (),
+        bounds: Sequence[float] = SECONDS,
+    ) -> Histogram:
+        """A distribution, of seconds unless other bounds are given; its values carry their traces."""
+        return Traced(name, help_, labels, registry=self.registry, buckets=bounds)
+
+    def line(self, line: Mapping[str, Any]) -> None:
+        """Count a line of the log."""
+        self._lines.labels(str(line.get("level", ""))).inc()
 
     def pages(self) -> Pages:
         """`/metrics`, in the OpenMetrics format."""
+        named: Any = _Named(self.registry, self._service)
 
         async def metrics() -> Page:
-            latest: bytes = generate_latest(self.registry)  # type: ignore[no-untyped-call]
+            latest: bytes = generate_latest(named)  # type: ignore[no-untyped-call]
             return Page(latest, media_type=CONTENT_TYPE_LATEST)
 
         return {"/metrics": metrics}
+
+    def _process(self, version: str) -> None:
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.loop_lag = self.histogram(
+            "rag_event_loop_lag_seconds", "How late the event loop wakes from a short sleep."
+        )
+        self.gc_pauses = self.histogram(
+            "rag_gc_pause_seconds", "How long the collector held everything.", ("generation",)
+        )
+        self.threads = self.gauge("rag_threads", "Threads of Python.")
+        self.gauge("rag_build_info", "What runs; always 1.", ("version", "python", "grpc")).labels(
+            version, platform.python_version(), grpc.__version__
+        ).set(1)
+
+    def _readiness(self) -> None:
+        self.ready = self.gauge("rag_ready", "Whether the service says SERVING.")
+        self.checks = self.gauge(
+            "rag_check_up",
+            "Whether a named check of readiness passes; a need stops the service, a want degrades it.",
+            ("check", "kind"),
+        )
+        self.check_seconds = self.gauge(
+            "rag_check_seconds", "How long a named check took last.", ("check",)
+        )
+
+    def _reporting(self) -> None:
+        self._lines = self.counter("rag_log_lines", "Lines logged.", ("level",))
+        self.telemetry_exported = self.counter(
+            "rag_telemetry_exported", "Items that arrived by OTLP.", ("signal",)
+        )
+        self.telemetry_dropped = self.counter(
+            "rag_telemetry_dropped",
+            "Items lost: the queue was full, or sending failed.",
+            ("signal", "reason"),
+        )
+        self.telemetry_queue = self.gauge(
+            "rag_telemetry_queue", "Items that wait to be sent by OTLP.", ("signal",)
+        )
+
+
+class Sent:
+    """Counts what became of one signal's items."""
+
+    def __init__(self, metrics: Metrics, signal: str) -> None:
+        self._metrics = metrics
+        self._signal = signal
+        for reason in ("full", "failed"):
+            metrics.telemetry_dropped.labels(signal, reason)
+        metrics.telemetry_exported.labels(signal)
+
+    def exported(self, items: int) -> None:
+        """So many arrived."""
+        self._metrics.telemetry_exported.labels(self._signal).inc(items)
+
+    def dropped(self, items: int, reason: str) -> None:
+        """So many are lost."""
+        self._metrics.telemetry_dropped.labels(self._signal, reason).inc(items)
+
+
+class _Named(Collector):
+    """A registry's metrics with the service's name on each: dashboards need not know who fetches."""
+
+    def __init__(self, registry: CollectorRegistry, service: str) -> None:
+        self._registry = registry
+        self._labels = {"service": service} if service else {}
+
+    def collect(self) -> Iterator[Metric]:
+        """Each metric, named."""
+        for metric in self._registry.collect():
+            metric.samples = [
+                sample._replace(labels={**self._labels, **sample.labels})
+                for sample in metric.samples
+            ]
+            yield metric

@@ -1,10 +1,14 @@
-"""The plaintext HTTP port: liveness, readiness with each check named, and what a service adds."""
+"""The plaintext HTTP port: pages that anybody in its network may read, and orders from this machine alone."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
+
+from rag_common.settings import is_loopback
 
 # What a browser or a proxy may do with a page of ours: nothing but show it once.
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -21,14 +25,24 @@ class Page:
 
 
 Pages = Mapping[str, Callable[[], Awaitable[Page]]]
+# What is done with the JSON object that comes with an order.
+Order = Callable[[Mapping[str, Any]], Awaitable[Page]]
+Orders = Mapping[str, Order]
 
 
 @asynccontextmanager
-async def served(host: str, port: int, pages: Pages) -> AsyncIterator[int]:
-    """Answer `GET path` with the page of that path; gives the port. Raises OSError where it is taken."""
+async def served(
+    host: str, port: int, pages: Pages, orders: Orders | None = None
+) -> AsyncIterator[int]:
+    """Answer `GET path` with the page of that path, and `PUT path` by its order; gives the port.
+
+    Raises OSError where it is taken.
+    """
     application = web.Application(client_max_size=_MOST_BYTES)
     for path, page in pages.items():
         application.router.add_get(path, _handler(page))
+    for path, order in (orders or {}).items():
+        application.router.add_put(path, _taker(order))
     runner = web.AppRunner(application, access_log=None, keepalive_timeout=15.0)
     await runner.setup()
     try:
@@ -50,8 +64,33 @@ def _handler(
     page: Callable[[], Awaitable[Page]],
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(_request: web.Request) -> web.Response:
-        made = await page()
-        headers = {**_HEADERS, "content-type": made.media_type}
-        return web.Response(body=made.body, status=made.status, headers=headers)
+        return _response(await page())
 
     return handle
+
+
+def _taker(order: Order) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        if not is_loopback(request.remote or ""):
+            return _response(_page("orders are taken from this machine alone", 403))
+        # A web page of somebody else's can send no such type without asking first.
+        if request.content_type != "application/json":
+            return _response(_page("an order is application/json", 415))
+        try:
+            told = json.loads(await request.text())
+        except ValueError:
+            told = None
+        if not isinstance(told, dict):
+            return _response(_page("an order is a JSON object", 400))
+        return _response(await order(told))
+
+    return handle
+
+
+def _page(error: str, status: int) -> Page:
+    return Page(f"{json.dumps({'error': error})}\n".encode(), status)
+
+
+def _response(page: Page) -> web.Response:
+    headers = {**_HEADERS, "content-type": page.media_type}
+    return web.Response(body=page.body, status=page.status, headers=headers)

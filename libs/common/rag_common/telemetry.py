@@ -1,90 +1,66 @@
-"""Traces by OpenTelemetry over OTLP; nothing is loaded and nothing is paid unless an endpoint is set."""
+"""What a service tells of itself: spans, log lines and metrics; by OTLP where the OTEL_ variables say so."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from rag_common import logs, tracing
 from rag_common.context import Trace
 from rag_common.metrics import Metrics
+from rag_common.settings import SettingsInvalid
+from rag_common.tracing import Attributes, Span
 
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_SIGNALS = ("traces", "metrics", "logs")
 
 
 class Telemetry:
-    """Opens spans, and holds what is counted; without a provider it only hands the caller's trace on."""
+    """Opens the spans that begin in this service, and holds what is counted.
 
-    def __init__(self, provider: Any = None) -> None:
-        self.metrics = Metrics()
-        self._provider = provider
-        self._tracer = provider.get_tracer("rag") if provider else None
+    Without a tracer it only hands the caller's trace on.
+    """
+
+    def __init__(self, metrics: Metrics | None = None, tracer: Any = None) -> None:
+        self.metrics = metrics or Metrics()
+        self._tracer = tracer
+        self._sending = ExitStack()
 
     @contextmanager
-    def span(
-        self, name: str, kind: str, parent: Trace | None, attributes: dict[str, str]
-    ) -> Iterator[Trace]:
-        """A span below `parent`, or a new root; `kind` is server, client or internal.
-
-        Gives the position inside it, which without a provider is the parent's own or a new trace's.
-        """
+    def serving(self, name: str, parent: Trace | None, attributes: Attributes) -> Iterator[Span]:
+        """Serve a call inside: a span below the caller's, or a new trace. Whoever serves says how it ended."""
         if not self._tracer:
-            yield parent or Trace.new()
+            yield Span(parent or Trace.new())
             return
-        # Not made current: a stream's generator may be resumed in another task than it began in.
-        span = self._tracer.start_span(
-            name, parent and _remote(parent), kind=_kind(kind), attributes=attributes
-        )
-        try:
-            yield _position(span)
-        except BaseException as error:
-            _fail(span, error)
-            raise
-        finally:
-            span.end()
+        above = parent and tracing.remote(parent)
+        made = tracing.started(self._tracer, name, "server", above, attributes)
+        with tracing.inside(made):
+            try:
+                yield made
+            finally:
+                made.end()
 
     def close(self) -> None:
-        """Send what is left, waiting at most the exporter's own time limit."""
-        if self._provider:
-            self._provider.shutdown()
+        """Send what is left, for a few seconds at most."""
+        self._sending.close()
+
+    def sends(self, close: Callable[[], None]) -> None:
+        """Have something closed at the end."""
+        self._sending.callback(close)
 
 
-def configure(service: str, version: str) -> Telemetry:
-    """Export to the endpoint of the standard OTEL_ variables, where one is set."""
-    disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    if disabled or not any(os.environ.get(name) for name in _ENDPOINTS):
-        return Telemetry()
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    resource = Resource.create({"service.name": f"rag-{service}", "service.version": version})
-    provider = TracerProvider(resource=resource)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return Telemetry(provider)
+def configure(service: str, version: str, region: str = "") -> Telemetry:
+    """Send what the standard OTEL_ variables ask for to where they say. Raises SettingsInvalid."""
+    metrics = Metrics(service, version)
+    logs.listen(metrics.line)
+    if not any(os.environ.get(name) for name in _endpoints()):
+        return Telemetry(metrics)
+    try:
+        from rag_common.otlp.sending import opened
+    except ImportError as error:
+        raise SettingsInvalid("OTLP is asked for, and its exporter is not installed") from error
+    return opened(metrics, service, version, region)
 
 
-def _remote(parent: Trace) -> Any:
-    from opentelemetry import trace
-
-    flags = trace.TraceFlags(trace.TraceFlags.SAMPLED if parent.sampled else 0)
-    span = trace.SpanContext(int(parent.trace_id, 16), int(parent.span_id, 16), True, flags)
-    return trace.set_span_in_context(trace.NonRecordingSpan(span))
-
-
-def _kind(name: str) -> Any:
-    from opentelemetry.trace import SpanKind
-
-    return SpanKind[name.upper()]
-
-
-def _fail(span: Any, error: BaseException) -> None:
-    """The type alone: an exception's text may hold what a user wrote."""
-    from opentelemetry.trace import StatusCode
-
-    span.set_status(StatusCode.ERROR, type(error).__name__)
-
-
-def _position(span: Any) -> Trace:
-    context = span.get_span_context()
-    return Trace(f"{context.trace_id:032x}", f"{context.span_id:016x}", context.trace_flags.sampled)
+def _endpoints() -> list[str]:
+    base = "OTEL_EXPORTER_OTLP_{}ENDPOINT"
+    return [base.format(""), *(base.format(f"{signal.upper()}_") for signal in _SIGNALS)]

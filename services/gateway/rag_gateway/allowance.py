@@ -38,6 +38,10 @@ class Allowance:
         free = method.rpartition("/")[2] in _FREE
         return self.quotas.spend(principal, Cost(requests=0 if free else 1, stream=streams))
 
+    def tier(self, principal: Principal) -> str:
+        """The name of the caller's tier."""
+        return self.limits.name(principal.tenant, principal.tier)
+
     def measure(self, metrics: Metrics) -> None:
         """Tell whether limits are shared, as they should be."""
         metrics.gauge(

@@ -28,19 +28,19 @@ class Channel:
         # One after the other, or a certificate that connects late would take the newest one's place.
         self._turn = asyncio.Lock()
 
-    def unary_unary(self, method: str, *how: Any, **named: Any) -> Callable[..., Any]:
+    def unary_unary(self, method: str, *how: Any, **named: Any) -> "Method":
         """One message each way."""
         return self._method("unary_unary", method, how, named)
 
-    def unary_stream(self, method: str, *how: Any, **named: Any) -> Callable[..., Any]:
+    def unary_stream(self, method: str, *how: Any, **named: Any) -> "Method":
         """One message out, many back."""
         return self._method("unary_stream", method, how, named)
 
-    def stream_unary(self, method: str, *how: Any, **named: Any) -> Callable[..., Any]:
+    def stream_unary(self, method: str, *how: Any, **named: Any) -> "Method":
         """Many messages out, one back."""
         return self._method("stream_unary", method, how, named)
 
-    def stream_stream(self, method: str, *how: Any, **named: Any) -> Callable[..., Any]:
+    def stream_stream(self, method: str, *how: Any, **named: Any) -> "Method":
         """Many messages each way."""
         return self._method("stream_stream", method, how, named)
 
@@ -92,13 +92,21 @@ class Channel:
             raise
         return new
 
-    def _method(self, kind: str, method: str, how: Any, named: Any) -> Callable[..., Any]:
+    def _method(self, kind: str, method: str, how: Any, named: Any) -> "Method":
         bind = partial(_bound, kind, method, how, named)
+        return Method(method.lstrip("/"), lambda: self._present.method(method, bind))
 
-        def call(request: Any, **options: Any) -> Any:
-            return self._present.method(method, bind)(request, **options)
 
-        return call
+class Method:
+    """A method of a channel, called over whichever connection is present; `name` is its full name."""
+
+    def __init__(self, name: str, present: Callable[[], Callable[..., Any]]) -> None:
+        self.name = name
+        self._present = present
+
+    def __call__(self, request: Any, **options: Any) -> Any:
+        """Begin the call."""
+        return self._present()(request, **options)
 
 
 class _Line:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from rag_common import errors
+from rag_common import errors, tracing
 from rag_common.certificates import Certificates
-from rag_common.context import CALL, PAYER, Trace
+from rag_common.context import CALL, PAYER, Call
+from rag_common.rpc import status
 from rag_common.rpc.channels import Channel, opened
-from rag_common.rpc.status import from_rpc_error
 from rag_common.telemetry import Telemetry
 
 # Calls go round the replicas that say SERVING on their own health service.
@@ -34,7 +35,7 @@ class Peer:
         self.name = name
         # Typed by what it stands for: generated stubs ask for gRPC's own class.
         self.channel: Any = channel
-        self._telemetry = telemetry
+        self._calls = telemetry.metrics.peer_calls
         self._timeout = timeout
 
     async def unary(self, method: Any, request: Any, *, timeout: float | None = None) -> Any:
@@ -78,19 +79,43 @@ class Peer:
     def _calling(self, method: Any, timeout: float | None) -> Iterator[dict[str, Any]]:
         call = CALL.get()
         budget = self._timeout if timeout is None else timeout
-        parent = call.trace if call else None
         if call:
             budget = min(budget, _exact(call.remaining - _MARGIN))
         if budget <= 0:
             raise errors.DeadlineExceeded(
                 f"no time is left for {self.name}", metadata={"stage": self.name}
             )
+        name: str = method.name
+        attributes = {
+            "rpc.system.name": "grpc",
+            "rpc.method": name,
+            "server.address": self.name,
+        }
         with (
-            self._telemetry.span(self.name, "client", parent, {}) as at,
+            tracing.span(name, "client", attributes) as span,
+            self._measured(name, span),
             peer_errors(self.name),
             self.channel.held(),
         ):
-            yield {"timeout": budget, "metadata": _metadata(at)}
+            yield {"timeout": budget, "metadata": _metadata(call, span)}
+
+    @contextmanager
+    def _measured(self, name: str, span: tracing.Span) -> Iterator[None]:
+        """Count the call by how it ended."""
+        began = time.monotonic()
+        code = "OK"
+        try:
+            yield
+        except errors.AppError as error:
+            code = status.code(error).name
+            raise
+        except BaseException:
+            code = tracing.CANCELLED
+            raise
+        finally:
+            span.set("rpc.response.status_code", code)
+            seconds = time.monotonic() - began
+            self._calls.labels(self.name, name, code).observe(seconds)
 
 
 class _Feed:
@@ -128,15 +153,16 @@ def _exact(seconds: float) -> float:
     return math.floor(seconds / step) * step
 
 
-def _metadata(at: Trace) -> tuple[tuple[str, str], ...]:
-    call = CALL.get()
-    own = (("traceparent", at.traceparent),)
+def _metadata(call: Call | None, span: tracing.Span) -> tuple[tuple[str, str], ...]:
+    """What a callee is told of the call that it is part of; nothing where there is none."""
     if not call:
-        return own
+        return ()
+    at = span.position if span.recording else call.trace
     payer = ((PAYER, call.payer),) if call.payer else ()
     # Header values are printable ASCII; what came in as a header was.
     language = (("accept-language", call.language),) if call.language else ()
-    return (*own, ("x-request-id", call.request_id), *payer, *language)
+    ids = (("traceparent", at.traceparent), ("x-request-id", call.request_id))
+    return (*ids, *payer, *language)
 
 
 @contextmanager
@@ -145,7 +171,7 @@ def peer_errors(name: str) -> Iterator[None]:
     try:
         yield
     except grpc.RpcError as error:
-        failure = from_rpc_error(error, name)
+        failure = status.from_rpc_error(error, name)
         if isinstance(failure, errors.Cancelled):
             # We did not cancel it, so the peer went away with the call in hand.
             failure = errors.Unavailable(

@@ -12,8 +12,8 @@ import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2
 
-from rag_common import errors
 from rag_common.pages import Page, Pages
+from rag_common.rpc.outcomes import Outcome, outcome
 
 log = structlog.get_logger()
 
@@ -23,14 +23,6 @@ _PROBE_THREADS, _MOST_PROBES = 4, 64
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a check said last: the class of its error, empty where it passed, and how long it took."""
-
-    error: str
-    milliseconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +78,28 @@ class Says(Protocol):
 class Readiness:
     """Says SERVING while every check returns, NOT_SERVING while one raises or takes over two seconds.
 
-    What the service merely wants is polled and told, and changes nothing about SERVING.
+    What the service merely wants is polled and told, and changes nothing about SERVING. `kinds` says
+    of each check whether it is a `need` or a `want`, `outcomes` what it said last. `started` is
+    whether the service has been SERVING once.
     """
 
-    def __init__(self, servicer: Says, names: Sequence[str], needs: Needs) -> None:
+    def __init__(
+        self,
+        servicer: Says,
+        names: Sequence[str],
+        needs: Needs,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._servicer = servicer
         self._names = ["", *names]
         self._needs = needs
         self._failing: dict[str, str] | None = None
         self._degraded: dict[str, str] = {}
         self._withdrawn = False
+        self.clock = clock
+        self.kinds = {**dict.fromkeys(needs.checks, "need"), **dict.fromkeys(needs.wants, "want")}
         self.outcomes: dict[str, Outcome] = {}
+        self.started = False
 
     @property
     def serving(self) -> bool:
@@ -119,14 +122,19 @@ class Readiness:
     async def check(self) -> None:
         """Run all checks at once and publish what they say."""
         every = {**self._needs.checks, **self._needs.wants}
-        found = await asyncio.gather(*map(_outcome, every.values()))
-        self.outcomes = dict(zip(every, found, strict=True))
+        found = await asyncio.gather(*map(outcome, every.values()))
+        now = self.clock()
+        self.outcomes = {
+            name: said.after(self.outcomes.get(name), now)
+            for name, said in zip(every, found, strict=True)
+        }
         failing, degraded = self._errors(self._needs.checks), self._errors(self._needs.wants)
         if (failing, degraded) == (self._failing, self._degraded):
             return
         log.info("health", serving=not failing, failing=failing, degraded=degraded)
         changed = failing != self._failing
         self._failing, self._degraded = failing, degraded
+        self.started = self.started or not failing
         if changed:
             await self.publish(_NOT_SERVING if failing else _SERVING)
 
@@ -145,34 +153,27 @@ class Readiness:
 
 
 def health_pages(readiness: Readiness) -> Pages:
-    """`/health/live` while the process runs; `/health/ready` with each check, 503 where one fails."""
+    """What probes and people ask, each by a GET.
+
+    `/health/live`: 200 while the process runs. `/health/started`: 503 until the service has been
+    SERVING once, then 200 for good. `/health/ready`: each check, and 503 where a need fails.
+    """
 
     async def live() -> Page:
         return Page(b'{"status": "live"}\n')
 
+    async def started() -> Page:
+        if readiness.started:
+            return Page(b'{"status": "started"}\n')
+        return Page(b'{"status": "starting"}\n', status=503)
+
     async def ready() -> Page:
+        now = readiness.clock()
         checks = {
-            name: {
-                "ok": not outcome.error,
-                "milliseconds": outcome.milliseconds,
-                **({"error": outcome.error} if outcome.error else {}),
-            }
-            for name, outcome in readiness.outcomes.items()
+            name: {"kind": readiness.kinds[name], **said.told(now)}
+            for name, said in readiness.outcomes.items()
         }
         body = json.dumps({"status": readiness.state, "checks": checks}, indent=1)
         return Page(f"{body}\n".encode(), status=200 if readiness.serving else 503)
 
-    return {"/health/live": live, "/health/ready": ready}
-
-
-async def _outcome(check: Check) -> Outcome:
-    began = time.monotonic()
-    error = ""
-    try:
-        async with asyncio.timeout(2):
-            await check()
-    except errors.AppError as failure:
-        error = failure.reason
-    except Exception as failure:
-        error = type(failure).__name__
-    return Outcome(error, round((time.monotonic() - began) * 1000, 2))
+    return {"/health/live": live, "/health/started": started, "/health/ready": ready}

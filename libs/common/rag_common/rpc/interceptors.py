@@ -47,6 +47,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._guard = guard
         self._callers = guard.policy(trust_domain)
         self._admission = Admission(limits.max_in_flight)
+        self._metrics.capacity.set(limits.max_in_flight)
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -159,19 +160,20 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _call(self, method: str, context: Context) -> Iterator[Served]:
         metadata = _metadata(context)
         parent = Trace.parse(metadata.get("traceparent"))
-        with self._telemetry.span(
-            method.lstrip("/"), "server", parent, {"rpc.system": "grpc"}
-        ) as at:
-            call = self._begin(metadata, at, context.time_remaining())
+        # Whoever calls may invent methods; names must not grow with them.
+        name = method.lstrip("/") if method in self._wrapped else "_OTHER"
+        attributes = {"rpc.system.name": "grpc", "rpc.method": name}
+        with self._telemetry.serving(name, parent, attributes) as span:
+            call = self._begin(metadata, span.position, context.time_remaining())
             token = CALL.set(call)
-            served = Served(method, metadata, call, self._door(method), self._check)
+            served = Served(method, metadata, call, self._door(method), self._check, span)
             self._in_flight += 1
             self._metrics.in_flight.inc()
             self._idle.clear()
             try:
                 yield served
             except asyncio.CancelledError:
-                served.outcome = "CANCELLED"
+                served.cancelled()
                 raise
             finally:
                 self._in_flight -= 1
@@ -179,7 +181,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 if not self._in_flight:
                     self._idle.set()
                 served.report()
-                self._count(served, known=method in self._wrapped)
+                self._count(served, name)
                 CALL.reset(token)
 
     def _begin(self, metadata: Metadata, at: Trace, remaining: float | None) -> Call:
@@ -192,11 +194,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             payer=metadata.get(PAYER, "")[:64],
         )
 
-    def _count(self, served: Served, *, known: bool) -> None:
+    def _count(self, served: Served, name: str) -> None:
         seconds = time.monotonic() - served.call.started
-        # Whoever calls may invent methods; the label must not grow with them.
-        method = served.method.lstrip("/") if known else "unknown"
-        self._metrics.calls.labels(method, served.outcome).observe(seconds)
+        self._metrics.calls.labels(name, served.outcome, served.tier).observe(seconds)
         if served.reason:
             self._metrics.refusals.labels(served.reason).inc()
 

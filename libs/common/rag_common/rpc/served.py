@@ -3,21 +3,27 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import structlog
 
-from rag_common import errors
+from rag_common import errors, tracing
 from rag_common.context import CALL, Call, Principal
 from rag_common.rpc import status
 from rag_common.rpc.callers import Callers
 from rag_common.rpc.types import Context
+from rag_common.tracing import CANCELLED, Span
 
 log = structlog.get_logger()
 
 Metadata = dict[str, str]
+
+# What counts as the server's own failure in a server's span: OpenTelemetry's conventions for gRPC.
+_FAULTS = frozenset(
+    {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
+)
 
 
 class Authenticate(Protocol):
@@ -27,7 +33,12 @@ class Authenticate(Protocol):
 
 
 class Allow(Protocol):
-    """Holds what a call uses up while it is served. Entering raises ResourceExhausted."""
+    """Holds what a call uses up while it is served. Entering raises ResourceExhausted.
+
+    `tier` names the caller's tier of limits, one of few.
+    """
+
+    def tier(self, principal: Principal) -> str: ...
 
     def __call__(
         self, method: str, principal: Principal, *, streams: bool
@@ -53,12 +64,15 @@ class Served:
         call: Call,
         door: Door,
         check: Callable[[Call], None],
+        span: Span,
     ) -> None:
         self.method = method
         self._metadata = metadata
         self._door = door
         self._check = check
+        self._span = span
         self.call = call
+        self.tier = ""
         self.outcome = "OK"
         self.reason = ""
         self._timer = asyncio.timeout(None)
@@ -74,8 +88,10 @@ class Served:
         if self._door.callers:
             self._door.callers.check(self.method, context)
         if self._door.authenticate:
-            principal = await self._door.authenticate(self.method, self._metadata)
+            with tracing.span("auth"):
+                principal = await self._door.authenticate(self.method, self._metadata)
             self.call = replace(self.call, principal=principal, payer=principal.tenant)
+            self.tier = self._door.allow.tier(principal) if self._door.allow else ""
             CALL.set(self.call)
 
     @asynccontextmanager
@@ -85,7 +101,10 @@ class Served:
         if not self._door.allow or principal is None:
             yield
             return
-        async with self._door.allow(self.method, principal, streams=streams):
+        async with AsyncExitStack() as stack:
+            with tracing.span("limits", attributes={"rag.tier": self.tier}):
+                holding = self._door.allow(self.method, principal, streams=streams)
+                await stack.enter_async_context(holding)
             yield
 
     def failure(self, error: Exception) -> errors.AppError:
@@ -106,8 +125,26 @@ class Served:
         trailers: Any = status.trailers(failure, CALL.get() or self.call)
         return await context.abort(status.code(failure), status.message(failure), trailers)
 
+    def cancelled(self) -> None:
+        """Note that whoever called has gone, or did not wait."""
+        self.outcome = CANCELLED
+
     def report(self) -> None:
-        """Write the call's one line."""
+        """Write the call's one line, and tell its span how it ended."""
         milliseconds = round((time.monotonic() - self.call.started) * 1000, 2)
         facts = {"reason": self.reason} if self.reason else {}
         log.info("call", method=self.method, code=self.outcome, ms=milliseconds, **facts)
+        if self._span.recording:
+            self._tell(self._span)
+
+    def _tell(self, span: Span) -> None:
+        # The handler may have named the call anew.
+        call = CALL.get() or self.call
+        span.set("rag.request_id", call.request_id)
+        if call.principal:
+            span.set("rag.tenant", call.principal.tenant)
+        span.set("rpc.response.status_code", self.outcome)
+        if self.outcome in _FAULTS:
+            span.fail(self.reason)
+        elif self.outcome != "OK":
+            span.set("error.type", self.reason or self.outcome)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
@@ -16,6 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from rag_common import errors
+from rag_common.metrics import Metrics
 from rag_common.pages import Pages
 from rag_common.pages import served as _served
 from rag_common.rpc.health import Check, Needs, Probed, Readiness, Statuses, health_pages
@@ -23,6 +25,8 @@ from rag_common.rpc.interceptors import CallInterceptor, Limits
 from rag_common.rpc.listening import Guard, listen, listen_plain, options, require_privacy
 from rag_common.settings import ServiceSettings, SettingsInvalid
 from rag_common.telemetry import Telemetry
+from rag_common.verbosity import Verbosity
+from rag_common.vitals import measured
 
 log = structlog.get_logger()
 
@@ -79,10 +83,13 @@ async def serving(
     _add_infrastructure(server, health_servicer, names, reflected=settings.reflection)
     _add_infrastructure(probed.server, probed.servicer, [], reflected=settings.reflection)
     statuses = Statuses(health_servicer, probed.servicer)
-    readiness = Readiness(statuses, names, Needs(checks or {}, wants or {}))
+    needs = Needs(checks or {}, wants or {})
+    readiness = Readiness(statuses, names, needs)
     every = {**health_pages(readiness), **telemetry.metrics.pages(), **(pages or {})}
-    http = _served(settings.host, settings.http_port, every)
-    async with http as http_port:
+    _tell(telemetry.metrics, readiness, needs)
+    verbosity = Verbosity(settings.log_level)
+    http = _served(settings.host, settings.http_port, every, verbosity.orders())
+    async with measured(telemetry.metrics), http as http_port, verbosity:
         ports = Ports(
             listen(server, settings, guard),
             listen_plain(probed.server, settings.host, settings.health_port),
@@ -107,6 +114,26 @@ async def serving(
             await asyncio.to_thread(probed.server.stop(None).wait, _PROBES_SECONDS)
             # Not cancelled before: that would cancel what the server's own stop waits for.
             await asyncio.wait({watching}, timeout=_PROBES_SECONDS)
+
+
+def _tell(metrics: Metrics, readiness: Readiness, needs: Needs) -> None:
+    """Show in the metrics what the checks say."""
+    metrics.ready.set_function(lambda: float(readiness.serving))
+    for kind, checks in (("need", needs.checks), ("want", needs.wants)):
+        for name in checks:
+            up, seconds = partial(_passes, readiness, name), partial(_seconds, readiness, name)
+            metrics.checks.labels(name, kind).set_function(up)
+            metrics.check_seconds.labels(name).set_function(seconds)
+
+
+def _passes(readiness: Readiness, name: str) -> float:
+    found = readiness.outcomes.get(name)
+    return float(found is not None and not found.error)
+
+
+def _seconds(readiness: Readiness, name: str) -> float:
+    found = readiness.outcomes.get(name)
+    return found.milliseconds / 1000 if found else 0.0
 
 
 async def _outlive(server: grpc.aio.Server) -> None:

@@ -33,6 +33,11 @@ class LimitsFile:
         """The limits of the tenant: by its own line here, else by the tier that its token names."""
         return self.tier(self.tenants.get(tenant) or named)
 
+    def name(self, tenant: str, named: str) -> str:
+        """The name of the tenant's tier: one of the file's."""
+        name = self.tenants.get(tenant) or named
+        return name if name in self.tiers else DEFAULT
+
     def tier(self, name: str) -> Tier:
         """The limits of the tier; the default ones where there is none of that name."""
         found = self.tiers.get(name or DEFAULT)

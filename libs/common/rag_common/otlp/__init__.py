@@ -1,0 +1,1 @@
+"""What leaves by OTLP: spans, log lines and readings of metrics, never holding up who makes them."""

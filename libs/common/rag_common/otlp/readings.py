@@ -1,0 +1,132 @@
+"""What Prometheus would fetch, as OTLP: the same registry, read every so often."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby, pairwise
+
+from opentelemetry.sdk.metrics import Exemplar
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
+from opentelemetry.sdk.metrics.export import Metric as Reading
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Exemplar as Sampled
+from prometheus_client.samples import Sample
+
+from rag_common.otlp.outbox import Counts
+
+_SCOPE = InstrumentationScope("rag")
+_CUMULATIVE = AggregationTemporality.CUMULATIVE
+
+
+class Readings:
+    """Sends the registry's values every `interval` seconds, and once more when it is closed."""
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        resource: Resource,
+        send: Callable[[MetricsData], bool],
+        interval: float,
+        counts: Counts,
+    ) -> None:
+        self._registry = registry
+        self._resource = resource
+        self._send = send
+        self._interval = interval
+        self._counts = counts
+        self._began = time.time_ns()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="otlp-metrics", daemon=True)
+        self._thread.start()
+
+    def close(self, seconds: float) -> None:
+        """Send the last values, within so many seconds."""
+        self._closing.set()
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while not self._closing.wait(self._interval):
+            self._once()
+        self._once()
+
+    def _once(self) -> None:
+        found = list(readings(self._registry.collect(), self._began, time.time_ns()))
+        scope = ScopeMetrics(_SCOPE, found, "")
+        try:
+            arrived = self._send(MetricsData([ResourceMetrics(self._resource, [scope], "")]))
+        except Exception:
+            arrived = False
+        if arrived:
+            self._counts.exported(len(found))
+        else:
+            self._counts.dropped(len(found), "failed")
+
+
+def readings(metrics: Iterable[Metric], began: int, now: int) -> Iterator[Reading]:
+    """Prometheus's metrics as OTLP's, counted since `began`; times in nanoseconds since 1970."""
+    for metric in metrics:
+        data: Gauge | Sum | Histogram
+        match metric.type:
+            case "histogram":
+                data = Histogram(_distributions(metric, began, now), _CUMULATIVE)
+            case "counter":
+                totals = [s for s in metric.samples if s.name.endswith("_total")]
+                data = Sum(_points(totals, began, now), _CUMULATIVE, is_monotonic=True)
+            case _:
+                data = Gauge(_points(metric.samples, began, now))
+        if data.data_points:
+            yield Reading(metric.name, metric.documentation, metric.unit, data)
+
+
+def _points(samples: Sequence[Sample], began: int, now: int) -> list[NumberDataPoint]:
+    return [NumberDataPoint(sample.labels, began, now, sample.value) for sample in samples]
+
+
+def _distributions(metric: Metric, began: int, now: int) -> list[HistogramDataPoint]:
+    """A histogram's samples come together for each set of labels: buckets, then count and sum."""
+    found = groupby(metric.samples, key=_labels)
+    return [_distribution(dict(labels), list(samples), began, now) for labels, samples in found]
+
+
+def _distribution(
+    labels: dict[str, str], samples: list[Sample], began: int, now: int
+) -> HistogramDataPoint:
+    buckets = [sample for sample in samples if sample.name.endswith("_bucket")]
+    [total] = [sample.value for sample in samples if sample.name.endswith("_sum")]
+    upto = [0, *(int(bucket.value) for bucket in buckets)]
+    return HistogramDataPoint(
+        labels,
+        began,
+        now,
+        count=upto[-1],
+        sum=total,
+        bucket_counts=[after - before for before, after in pairwise(upto)],
+        explicit_bounds=[float(bucket.labels["le"]) for bucket in buckets[:-1]],
+        # Unset on the wire: a bucket's bounds are all that is known.
+        min=None,  # type: ignore[arg-type]
+        max=None,  # type: ignore[arg-type]
+        exemplars=[_exemplar(bucket.exemplar) for bucket in buckets if bucket.exemplar],
+    )
+
+
+def _exemplar(found: Sampled) -> Exemplar:
+    moment = int(float(found.timestamp or time.time()) * 1e9)
+    ids = {name: int(text, 16) for name, text in found.labels.items()}
+    return Exemplar({}, found.value, moment, **ids)
+
+
+def _labels(sample: Sample) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((k, v) for k, v in sample.labels.items() if k != "le"))
