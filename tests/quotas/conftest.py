@@ -14,7 +14,7 @@ from rag_gateway.adapters.redis.replies import RedisReplies
 from rag_gateway.adapters.redis.store import Store
 from rag_gateway.buckets import Buckets
 from rag_gateway.idempotency import Replies
-from tests.quotas.stores import PATIENT, Clock
+from tests.quotas.stores import PATIENT, UNTOLD, Clock
 from tests.redis import RedisServer, redis_server
 
 
@@ -43,7 +43,7 @@ def buckets(request: pytest.FixtureRequest) -> Buckets:
     if request.param == "local":
         return LocalBuckets()
     client: Redis = request.getfixturevalue("redis")
-    store = Store(client, "test:", timeout=PATIENT)
+    store = Store(client, "test:", UNTOLD, timeout=PATIENT)
     return SharedBuckets(RedisBuckets(store, "test:"), LocalBuckets())
 
 
@@ -53,5 +53,5 @@ def replies(request: pytest.FixtureRequest) -> Replies:
     if request.param == "local":
         return LocalReplies()
     client: Redis = request.getfixturevalue("redis")
-    shared = RedisReplies(Store(client, "test:", timeout=PATIENT), "test:")
+    shared = RedisReplies(Store(client, "test:", UNTOLD, timeout=PATIENT), "test:")
     return shared if request.param == "redis" else SharedReplies(shared, LocalReplies())

@@ -10,7 +10,7 @@ from rag_gateway.adapters.local.buckets import LocalBuckets
 from rag_gateway.adapters.redis.buckets import RedisBuckets
 from rag_gateway.adapters.redis.store import Store
 from rag_gateway.buckets import Ask, Bucket, Buckets, Lease, reset, wait
-from tests.quotas.stores import LEASE, PATIENT, Clock
+from tests.quotas.stores import LEASE, PATIENT, UNTOLD, Clock
 from tests.waiting import until
 
 CALLS = Bucket("calls", 10)
@@ -145,7 +145,7 @@ async def test_a_lower_capacity_holds_at_once(buckets: Buckets) -> None:
 async def test_in_redis_a_full_bucket_is_no_key_and_others_go_when_they_would_be_full(
     redis: Redis,
 ) -> None:
-    buckets = RedisBuckets(Store(redis, "rag:", timeout=PATIENT), "rag:")
+    buckets = RedisBuckets(Store(redis, "rag:", UNTOLD, timeout=PATIENT), "rag:")
     asks = [Ask(Bucket("slow", 100, refill=0.5), 50), Ask(Bucket("unused", 5), 0)]
     await buckets.take("acme", [*asks, Ask(STREAMS, 1)], Lease("holder", 30))
     assert sorted(await redis.keys()) == [b"rag:quota:{acme}:slow", b"rag:quota:{acme}:streams"]
@@ -154,7 +154,7 @@ async def test_in_redis_a_full_bucket_is_no_key_and_others_go_when_they_would_be
 
 
 async def test_redis_that_forgot_the_scripts_gets_them_again(redis: Redis) -> None:
-    buckets = RedisBuckets(Store(redis, "rag:", timeout=PATIENT), "rag:")
+    buckets = RedisBuckets(Store(redis, "rag:", UNTOLD, timeout=PATIENT), "rag:")
     await buckets.take("acme", [Ask(CALLS, 1)], LEASE)
     await redis.script_flush()
     found = await buckets.take("acme", [Ask(CALLS, 1)], LEASE)

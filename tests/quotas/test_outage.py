@@ -15,7 +15,7 @@ from rag_gateway.buckets import Ask, Bucket, Lease
 from rag_gateway.idempotency import Key, State
 from rag_gateway.quotas import Cost, Quotas
 from rag_gateway.tiers import Limits, Tier, Unit
-from tests.quotas.stores import LEASE, OneTier, Replica, caller, limits, replica
+from tests.quotas.stores import LEASE, UNTOLD, OneTier, Replica, caller, limits, replica
 from tests.redis import RedisServer, redis_server
 from tests.rpc import logged
 from tests.waiting import until
@@ -192,7 +192,7 @@ async def test_a_reply_is_found_again_while_the_store_is_away(
 
 async def test_without_a_store_nothing_is_called_local() -> None:
     """There is nothing that our own buckets stand in for."""
-    async with sharing("") as shared:
+    async with sharing("", dependency=UNTOLD) as shared:
         taken = await shared.buckets.take("acme", [Ask(BUCKET, 1)], LEASE)
     assert not taken.local
     assert shared.up

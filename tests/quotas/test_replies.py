@@ -8,7 +8,7 @@ from rag_gateway.adapters.redis.replies import RedisReplies
 from rag_gateway.adapters.redis.store import Store
 from rag_gateway.buckets import Lease
 from rag_gateway.idempotency import Claim, Key, Replies, State
-from tests.quotas.stores import PATIENT, Clock, replica
+from tests.quotas.stores import PATIENT, UNTOLD, Clock, replica
 from tests.redis import RedisServer
 from tests.waiting import until
 
@@ -125,7 +125,7 @@ async def test_replicas_know_of_each_others_calls(common_server: RedisServer) ->
 
 
 async def test_in_redis_nothing_is_kept_for_good(redis: Redis) -> None:
-    replies = RedisReplies(Store(redis, "rag:", timeout=PATIENT), "rag:")
+    replies = RedisReplies(Store(redis, "rag:", UNTOLD, timeout=PATIENT), "rag:")
     await replies.claim(KEY, "print", Lease("one", 30))
     (name,) = await redis.keys()
     assert 25_000 < await redis.pttl(name) <= 30_000

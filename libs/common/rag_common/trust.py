@@ -7,9 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from prometheus_client import Gauge
 from pydantic import SecretStr
 
 from rag_common.certificates import Certificates
+from rag_common.dependency import Dependency
 from rag_common.metrics import Metrics
 from rag_common.rpc.health import Check
 from rag_common.rpc.listening import Guard
@@ -51,22 +53,13 @@ class Trust:
     def measure(self, metrics: Metrics) -> None:
         """Tell how long the certificate is good, and how things stand with Vault."""
         if certificates := self.certificates:
-            metrics.gauge(
-                "rag_certificate_seconds",
-                "Seconds until this service's certificate ends.",
-                read=lambda: certificates.current().not_after - time.time(),
+            certificate_gauge(metrics).set_function(
+                lambda: certificates.current().not_after - time.time()
             )
         if vault := self.vault:
-            metrics.gauge(
-                "rag_secrets_up",
-                "Whether Vault answers and gives what this service needs.",
-                read=lambda: float(vault.state.ok),
-            )
-            metrics.gauge(
-                "rag_secrets_lease_seconds",
-                "Seconds until this service's login at Vault ends.",
-                read=lambda: vault.state.lease_seconds,
-            )
+            up, lease = secrets_gauges(metrics)
+            up.set_function(lambda: float(vault.state.ok))
+            lease.set_function(lambda: vault.state.lease_seconds)
 
     async def secret(self, given: SecretStr, variable: str) -> Live:
         """The setting's value; where that is `vault:PATH#FIELD`, what Vault holds there at each moment.
@@ -93,15 +86,33 @@ class Trust:
         return lambda: secret.get(field)
 
 
+def certificate_gauge(metrics: Metrics) -> Gauge:
+    """Made only where there is a certificate: without one, no value would be true."""
+    return metrics.gauge(
+        "rag_certificate_seconds", "Seconds until this service's certificate ends."
+    )
+
+
+def secrets_gauges(metrics: Metrics) -> tuple[Gauge, Gauge]:
+    """Made only where there is a Vault."""
+    up = metrics.gauge("rag_secrets_up", "Whether Vault answers and gives what this service needs.")
+    lease = metrics.gauge(
+        "rag_secrets_lease_seconds", "Seconds until this service's login at Vault ends."
+    )
+    return up, lease
+
+
 @asynccontextmanager
-async def trusted(settings: VaultSettings, service: str) -> AsyncIterator[Trust]:
+async def trusted(
+    settings: VaultSettings, service: str, metrics: Metrics | None = None
+) -> AsyncIterator[Trust]:
     """Open what the settings name, and keep it fresh inside the block.
 
     Raises SettingsInvalid, and Unavailable where Vault does not answer.
     """
     wants: dict[str, Check] = {}
     async with AsyncExitStack() as stack:
-        vault = await _vault(stack, settings, service)
+        vault = await _vault(stack, settings, service, metrics or Metrics())
         if vault:
             wants["secrets"] = vault.answering
         certificates: Certificates | None = None
@@ -115,14 +126,17 @@ async def trusted(settings: VaultSettings, service: str) -> AsyncIterator[Trust]
         yield Trust(certificates, vault, wants)
 
 
-async def _vault(stack: AsyncExitStack, settings: VaultSettings, service: str) -> "Vault | None":
+async def _vault(
+    stack: AsyncExitStack, settings: VaultSettings, service: str, metrics: Metrics
+) -> "Vault | None":
     options = settings.vault_options(service)
     if not options:
         return None
     # Here, for without Vault its client library is not needed, and takes its time to load.
     from rag_common.vault.access import open_vault
 
-    return await stack.enter_async_context(open_vault(options))
+    calls = Dependency(metrics.dependencies, "vault", {"rag.system": "vault"})
+    return await stack.enter_async_context(open_vault(options, calls))
 
 
 async def _issued(

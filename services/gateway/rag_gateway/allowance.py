@@ -1,6 +1,6 @@
 """Puts together what may be used: limits by tier, counted with the other replicas or alone; once is once."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -9,14 +9,16 @@ from redis.asyncio import Redis
 from rag.gateway.v1 import access_service_pb2 as pb
 from rag_common import errors
 from rag_common.context import Principal
-from rag_common.metrics import Metrics
+from rag_common.dependency import database
 from rag_common.trust import Trust
 from rag_gateway.adapters.local.limits import LimitsFile, read
 from rag_gateway.adapters.redis.connection import Credentials, connected
 from rag_gateway.adapters.redis.sharing import Shared, sharing
 from rag_gateway.idempotency import Idempotency, Times
+from rag_gateway.instruments import Instruments
 from rag_gateway.quotas import Cost, Quotas
 from rag_gateway.settings import Settings
+from rag_gateway.tiers import Line
 
 # Who has used up everything may still ask what is left, and who it is.
 _FREE = frozenset({"GetQuota", "GetIdentity"})
@@ -42,13 +44,9 @@ class Allowance:
         """The name of the caller's tier."""
         return self.limits.name(principal.tenant, principal.tier)
 
-    def measure(self, metrics: Metrics) -> None:
-        """Tell whether limits are shared, as they should be."""
-        metrics.gauge(
-            "rag_quota_store_up",
-            "Whether the replicas' shared limits answer; 1 where there are none to share.",
-            read=lambda: float(self.shared.up),
-        )
+    def away(self) -> list[str]:
+        """What replies are marked with while limits are counted by this replica alone."""
+        return [] if self.shared.up else ["limits"]
 
     async def store(self) -> None:
         """Return while what should be shared is. Raises Unavailable."""
@@ -71,7 +69,9 @@ class Allowance:
         return reply
 
 
-async def allowance(stack: AsyncExitStack, settings: Settings, trust: Trust) -> Allowance:
+async def allowance(
+    stack: AsyncExitStack, settings: Settings, trust: Trust, instruments: Instruments
+) -> Allowance:
     """Open it. Raises SettingsInvalid, Unavailable."""
     limits = read(str(settings.limits_file or ""))
     shared = await stack.enter_async_context(
@@ -81,14 +81,28 @@ async def allowance(stack: AsyncExitStack, settings: Settings, trust: Trust) -> 
             ca_file=settings.redis_ca_file,
             prefix=settings.redis_prefix,
             timeout=settings.redis_timeout,
+            dependency=database(instruments.metrics.dependencies, "redis"),
         )
     )
-    quotas = Quotas(limits, shared.buckets)
-    times = Times(keep=settings.request_id_seconds)
-    once = Idempotency(shared.replies, times, most_bytes=settings.request_id_bytes)
+    instruments.quota_store_up.set_function(lambda: float(shared.up))
+    quotas = Quotas(limits, shared.buckets, refused=_counted(limits, instruments))
+    once = Idempotency(
+        shared.replies,
+        Times(keep=settings.request_id_seconds),
+        most_bytes=settings.request_id_bytes,
+        looked=instruments.cache("replies"),
+    )
     stack.push_async_callback(quotas.settled)
     stack.push_async_callback(once.settled)
     return Allowance(limits, shared, quotas, once)
+
+
+def _counted(limits: LimitsFile, instruments: Instruments) -> Callable[[Principal, Line], None]:
+    def refused(who: Principal, line: Line) -> None:
+        tier = limits.name(who.tenant, who.tier)
+        instruments.quota_refusals.labels(line.subject.value, line.unit.value, tier).inc()
+
+    return refused
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from rag_gateway import replies, requests
 from rag_gateway.capabilities import Capabilities
 from rag_gateway.core import Answered, Answering, Event, Found, Words
 from rag_gateway.counter import Counter
+from rag_gateway.measures import Measures
 from rag_gateway.question import Question, Retrieval
 from rag_gateway.requests import Checks
 from rag_gateway.silence import with_silence
@@ -28,6 +29,7 @@ class AnswerServicer(AnswerServiceServicer):
         answering: Answering,
         capabilities: Capabilities,
         counter: Counter,
+        measures: Measures,
         *,
         region: str,
         heartbeat: float,
@@ -35,6 +37,7 @@ class AnswerServicer(AnswerServiceServicer):
         self._answering = answering
         self._capabilities = capabilities
         self._counter = counter
+        self._measures = measures
         self._region = region
         self._heartbeat = heartbeat
 
@@ -44,8 +47,11 @@ class AnswerServicer(AnswerServiceServicer):
 
         async def work() -> pb.AnswerResponse:
             async with self._counter.tokens(by, question) as spent:
-                answered = await self._answering.answer(by.tenant, question)
+                with self._measures.answering():
+                    answered = await self._answering.answer(by.tenant, question)
                 spent.tokens(_used(answered))
+                answered.found.journey.degraded.extend(self._counter.away())
+                self._measures.answered(question, answered, by)
                 return replies.answer(answered, call, self._region)
 
         return await self._counter.once("Answer", by, request, work, pb.AnswerResponse)
@@ -55,7 +61,7 @@ class AnswerServicer(AnswerServiceServicer):
     ) -> AsyncIterator[pb.StreamAnswerResponse]:
         call, by = caller(request.request_id)
         question = self._within("StreamAnswer", by, _question(request))
-        stream = _Stream(call, self._region)
+        stream = _Stream(call, self._region, self._measures)
         async with (
             self._counter.tokens(by, question) as spent,
             aclosing(self._answering.stream(by.tenant, question)) as events,
@@ -63,15 +69,19 @@ class AnswerServicer(AnswerServiceServicer):
         ):
             yield stream.started()
             try:
-                async for event in timed:
-                    if isinstance(event, Answered):
-                        spent.tokens(_used(event))
-                    for message in stream.messages(event):
-                        yield message
+                with self._measures.answering():
+                    async for event in timed:
+                        if isinstance(event, Answered):
+                            spent.tokens(_used(event))
+                            event.found.journey.degraded.extend(self._counter.away())
+                            self._measures.answered(question, event, by)
+                        for message in stream.messages(event):
+                            yield message
             except errors.AppError as error:
                 if not stream.words:
                     raise
                 yield stream.incomplete(error.reason, error.message)
+        self._measures.ended()
 
     async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
         call, by = caller(request.request_id)
@@ -81,6 +91,8 @@ class AnswerServicer(AnswerServiceServicer):
         checks.done()
         options = self._opened("Search", by, options)
         found = await self._answering.search(by.tenant, query, options)
+        found.journey.degraded.extend(self._counter.away())
+        self._measures.searched(query, found, options)
         return replies.search(found, call, self._region, request.explain)
 
     async def CheckGrounding(
@@ -112,9 +124,10 @@ class AnswerServicer(AnswerServiceServicer):
 class _Stream:
     """The events of one answer as messages; counts the words sent."""
 
-    def __init__(self, call: Call, region: str) -> None:
+    def __init__(self, call: Call, region: str, measures: Measures) -> None:
         self._call = call
         self._region = region
+        self._measures = measures
         self.words = 0
 
     def started(self) -> pb.StreamAnswerResponse:
@@ -126,9 +139,12 @@ class _Stream:
             case None:
                 return [pb.StreamAnswerResponse(heartbeat=self._heartbeat())]
             case Found():
+                self._measures.first_event(self._call)
                 found = pb.Retrieved(references=event.passages)
                 return [pb.StreamAnswerResponse(retrieved=found)]
             case Words():
+                if not self.words:
+                    self._measures.first_words(self._call)
                 self.words += 1
                 delta = pb.Delta(sequence=self.words - 1, text=event.text)
                 return [pb.StreamAnswerResponse(delta=delta)]

@@ -1,6 +1,5 @@
 """Puts the gateway together: the only place that names its peers and its keys."""
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -31,7 +30,10 @@ from rag_gateway.core import Answering
 from rag_gateway.counter import Counter
 from rag_gateway.document_servicer import DocumentServicer, SizeLimits
 from rag_gateway.entrance import Entrance, entrance
+from rag_gateway.fitting import FittingIndex
 from rag_gateway.ingestion import Ingesting
+from rag_gateway.instruments import Instruments
+from rag_gateway.measures import Measures
 from rag_gateway.settings import Settings
 from rag_gateway.turns import Turns
 
@@ -40,36 +42,34 @@ DOCUMENTS = "rag.gateway.v1.DocumentService"
 ACCESS = "rag.gateway.v1.AccessService"
 PUBLIC = (ANSWERS, DOCUMENTS, ACCESS)
 
-# How long it is taken for granted that model and index fit.
-_INDEX_SECONDS = 30.0
-
 
 @asynccontextmanager
 async def app(settings: Settings) -> AsyncIterator[Ports]:
     """Serve once the services behind it do."""
     logs.configure("gateway", settings.log_level, settings.log_format)
-    tracing = telemetry.configure("gateway", version("rag-platform"))
+    tracing = telemetry.configure("gateway", version("rag-platform"), settings.region)
+    instruments = Instruments(tracing.metrics)
     async with AsyncExitStack() as stack:
         stack.callback(tracing.close)
-        trust = await stack.enter_async_context(trusted(settings, "gateway"))
+        trust = await stack.enter_async_context(trusted(settings, "gateway", tracing.metrics))
         trust.measure(tracing.metrics)
         peers = await _peers(stack, settings, tracing, trust)
-        allowed = await allowance(stack, settings, trust)
-        allowed.measure(tracing.metrics)
+        allowed = await allowance(stack, settings, trust, instruments)
         shared = await stack.enter_async_context(redis(settings, trust))
-        door = await entrance(stack, settings, trust, shared, PUBLIC)
-        core = _core(settings, peers)
+        door = await entrance(stack, settings, trust, shared, PUBLIC, instruments)
+        core = _core(settings, peers, instruments)
+        embedder, retriever, generator = peers
         served = serving(
-            _services(settings, core, door, allowed),
+            _services(settings, core, door, allowed, instruments),
             settings,
             tracing,
             checks={
                 "keys": door.issuers.ready,
                 "credentials": door.revoked.ready,
-                **{peer.name: peer.serving for peer in peers},
+                **{peer.name: peer.serving for peer in (embedder, retriever)},
                 "index": core.index.ready,
             },
-            wants={**trust.wants, "limits": allowed.store},
+            wants={**trust.wants, "limits": allowed.store, generator.name: generator.serving},
             guard=trust.guard(
                 _callers(settings),
                 door.authenticate,
@@ -91,11 +91,12 @@ class _Core:
     writing: Generator
     answering: Answering
     ingesting: Ingesting
-    index: "_Index"
+    index: FittingIndex
 
 
-def _core(settings: Settings, peers: tuple[Peer, Peer, Peer]) -> _Core:
+def _core(settings: Settings, peers: tuple[Peer, Peer, Peer], instruments: Instruments) -> _Core:
     embedder, retriever, generator = peers
+    turns = _turns(settings, instruments)
     embedding = Embedder(
         embedder,
         rerank_timeout=settings.rerank_timeout,
@@ -107,13 +108,28 @@ def _core(settings: Settings, peers: tuple[Peer, Peer, Peer]) -> _Core:
         embedding,
         shelf,
         writing,
-        Answering(embedding, shelf, writing, Turns(settings.searches)),
+        Answering(embedding, shelf, writing, turns),
         Ingesting(shelf, embedding, shelf, slots=settings.ingest_slots),
-        _Index(embedding, shelf, settings.index),
+        FittingIndex(embedding, shelf, settings.index, instruments.index_fits),
     )
 
 
-def _services(settings: Settings, core: _Core, door: Entrance, allowed: Allowance) -> list[Service]:
+def _turns(settings: Settings, instruments: Instruments) -> Turns:
+    turns = Turns(settings.searches)
+    instruments.places.set(turns.most)
+    instruments.running.set_function(lambda: turns.running)
+    instruments.waiting.set_function(lambda: turns.waiting)
+    instruments.oldest.set_function(lambda: turns.oldest)
+    return turns
+
+
+def _services(
+    settings: Settings,
+    core: _Core,
+    door: Entrance,
+    allowed: Allowance,
+    instruments: Instruments,
+) -> list[Service]:
     bounds = limits(
         document_bytes=settings.document_bytes,
         upload_bytes=settings.upload_bytes,
@@ -121,12 +137,14 @@ def _services(settings: Settings, core: _Core, door: Entrance, allowed: Allowanc
     )
 
     def counter(service: str) -> Counter:
-        return Counter(service, door.audit, allowed.quotas, allowed.once)
+        return Counter(service, door.audit, allowed.quotas, allowed.once, allowed.away)
 
+    measures = Measures(instruments, allowed.tier, capture=settings.capture == "redacted")
     answers = AnswerServicer(
         core.answering,
         Capabilities(core.embedding, core.writing, bounds, settings.region),
         counter(ANSWERS),
+        measures,
         region=settings.region,
         heartbeat=settings.heartbeat,
     )
@@ -134,6 +152,7 @@ def _services(settings: Settings, core: _Core, door: Entrance, allowed: Allowanc
         core.ingesting,
         core.shelf,
         counter(DOCUMENTS),
+        measures,
         SizeLimits(settings.document_bytes, settings.upload_bytes),
     )
     access = AccessServicer(door.access, door.audit, counter(ACCESS), allowed.told)
@@ -171,24 +190,6 @@ def _callers(settings: Settings) -> dict[str, frozenset[str]]:
         **{f"/{name}/*": public for name in PUBLIC},
         f"/{ratelimit.NAME}/*": only("edge"),
     }
-
-
-class _Index:
-    """Makes the index once the model is known, and sees that the two still fit each other."""
-
-    def __init__(self, embedding: Embedder, shelf: Retriever, name: str) -> None:
-        self._embedding = embedding
-        self._shelf = shelf
-        self._name = name
-        self._good_until = 0.0
-
-    async def ready(self) -> None:
-        """Return where the index takes the model's vectors. Raises EmbeddingMismatch, Unavailable."""
-        if time.monotonic() < self._good_until:
-            return
-        model = await self._embedding.model()
-        await self._shelf.ensure_index(self._name, model.dimensions, model.fingerprint)
-        self._good_until = time.monotonic() + _INDEX_SECONDS
 
 
 async def _peers(

@@ -22,9 +22,20 @@ _REPLY_TOKENS = 1024
 
 
 class Counter:
-    """Stands in front of the work of one service, whose full name is `service`."""
+    """Stands in front of the work of one service, whose full name is `service`.
 
-    def __init__(self, service: str, audit: Audit, quotas: Quotas, once: Idempotency) -> None:
+    `away` names parts without which replies are made at this moment.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        audit: Audit,
+        quotas: Quotas,
+        once: Idempotency,
+        away: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        self.away = away
         self._prefix = f"/{service}/"
         self._audit = audit
         self._quotas = quotas

@@ -15,7 +15,8 @@ from rag_gateway import replies, requests, uploads
 from rag_gateway.answer_servicer import caller
 from rag_gateway.audit import Event
 from rag_gateway.counter import Counter
-from rag_gateway.ingestion import Ingested, Ingesting, Outcome
+from rag_gateway.ingestion import Ingested, Ingesting, Outcome, Spec
+from rag_gateway.measures import Measures
 from rag_gateway.requests import Checks
 
 # As many of the largest documents may be on their way at once, whoever sends them.
@@ -56,11 +57,17 @@ class DocumentServicer(DocumentServiceServicer):
     """Translates; the core does the work, the interceptor has let the caller in."""
 
     def __init__(
-        self, ingesting: Ingesting, shelf: Shelf, counter: Counter, sizes: SizeLimits
+        self,
+        ingesting: Ingesting,
+        shelf: Shelf,
+        counter: Counter,
+        measures: Measures,
+        sizes: SizeLimits,
     ) -> None:
         self._ingesting = ingesting
         self._shelf = shelf
         self._counter = counter
+        self._measures = measures
         self._sizes = sizes
         self._room = uploads.Room(_UPLOADS * sizes.upload)
 
@@ -75,7 +82,7 @@ class DocumentServicer(DocumentServiceServicer):
         uploads.refuse_over(len(request.content), self._sizes.message)
 
         async def work() -> pb.IngestDocumentResponse:
-            done = await self._ingesting.ingest(by.tenant, spec, request.content)
+            done = await self._taken_in(by.tenant, spec, request.content)
             return pb.IngestDocumentResponse(**_ingested(done, call))
 
         kind = pb.IngestDocumentResponse
@@ -97,11 +104,17 @@ class DocumentServicer(DocumentServiceServicer):
             content = await uploads.content(request_iterator, self._sizes.upload, share)
 
             async def work() -> pb.UploadDocumentResponse:
-                done = await self._ingesting.ingest(by.tenant, spec, content)
+                done = await self._taken_in(by.tenant, spec, content)
                 return pb.UploadDocumentResponse(**_ingested(done, call))
 
             kind = pb.UploadDocumentResponse
             return await self._counter.once("UploadDocument", by, header, work, kind, content)
+
+    async def _taken_in(self, tenant: str, spec: Spec, content: bytes) -> Ingested:
+        with self._measures.ingesting(len(content)) as tell:
+            done = await self._ingesting.ingest(tenant, spec, content)
+            tell(done)
+        return done
 
     async def GetDocument(
         self, request: pb.GetDocumentRequest, context: Context

@@ -1,6 +1,6 @@
 """Puts together who gets in: issuers of tokens, API keys, what is revoked, the policy and the audit."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TypeVar
@@ -25,6 +25,7 @@ from rag_gateway.adapters.journal import Journal
 from rag_gateway.adapters.keys import FileSigner, KeySet, Source, jwks_json, signed_by
 from rag_gateway.adapters.tokens import Tokens
 from rag_gateway.audit import Audit
+from rag_gateway.instruments import Instruments
 from rag_gateway.policy import SHIPPED, Policy, load
 from rag_gateway.settings import Settings
 
@@ -63,17 +64,24 @@ async def entrance(
     trust: Trust,
     redis: Redis | None,
     services: Iterable[str],
+    instruments: Instruments,
 ) -> Entrance:
     """Open it for the methods of these services. Raises SettingsInvalid, Unavailable."""
     policy = _policy(settings, services)
-    audit = _audit(stack, settings)
+    audit = _audit(stack, settings, instruments)
     signer = await _signer(settings, trust)
     issuers = _issuers(settings, signer)
+    issuers.measure(instruments.jwks_age)
     await stack.enter_async_context(issuers.fresh(settings.jwks_max_age))
     store = await _store(stack, settings, redis)
     revoked = Revoked(store, stale=settings.revocations_stale)
     await stack.enter_async_context(revoked.following(settings.credentials_refresh))
-    keys = ApiKeys(store, revoked, stale=settings.credentials_stale)
+    keys = ApiKeys(
+        store,
+        revoked,
+        stale=settings.credentials_stale,
+        looked=instruments.cache("api_keys"),
+    )
     await stack.enter_async_context(keys.noting_uses())
     access = Access(
         store,
@@ -83,7 +91,13 @@ async def entrance(
         audience=settings.audience,
         token_memory=issuers.longest_lifetime + settings.clock_leeway,
     )
-    tokens = Tokens(issuers, policy, revoked, leeway=settings.clock_leeway)
+    tokens = Tokens(
+        issuers,
+        policy,
+        revoked,
+        leeway=settings.clock_leeway,
+        looked=instruments.cache("tokens"),
+    )
     header = settings.address_header
     door = Authenticator(tokens, keys, policy, audit, address_header=header)
     return Entrance(door, access, audit, issuers, revoked, signer)
@@ -99,9 +113,16 @@ def _policy(settings: Settings, services: Iterable[str]) -> Policy:
     return _fitting(lambda: load(settings.policy or SHIPPED, public))
 
 
-def _audit(stack: AsyncExitStack, settings: Settings) -> Audit:
+def _audit(stack: AsyncExitStack, settings: Settings, instruments: Instruments) -> Audit:
     path = settings.audit_file
-    audit = Audit(stack.enter_context(Journal(path)).write if path else None)
+    journal = stack.enter_context(Journal(path)).write if path else None
+
+    def write(entry: Mapping[str, str | int]) -> None:
+        instruments.audit_events.labels(entry["event"], entry["outcome"]).inc()
+        if journal:
+            journal(entry)
+
+    audit = Audit(write)
     stack.callback(audit.close)
     return audit
 

@@ -89,12 +89,19 @@ class Idempotency:
     """Does each named call once; replies of up to `most_bytes` are kept for repeats.
 
     A repeat that comes while the first runs waits for it: for its patience, and never beyond its own
-    deadline, which cancels it. The claim of a holder that crashes ends with its lease.
+    deadline, which cancels it. The claim of a holder that crashes ends with its lease. `looked` is told
+    whether a reply was there.
     """
 
     def __init__(
-        self, replies: Replies, times: Times | None = None, *, most_bytes: int = 64 * 1024
+        self,
+        replies: Replies,
+        times: Times | None = None,
+        *,
+        most_bytes: int = 64 * 1024,
+        looked: Callable[[bool], None] = lambda _hit: None,
     ) -> None:
+        self._looked = looked
         self._replies = replies
         self._times = times or Times()
         self._most_bytes = most_bytes
@@ -116,6 +123,7 @@ class Idempotency:
             return await work()
         lease = Lease(secrets.token_hex(8), self._times.lease)
         claim = await self._claim(key, fingerprint, lease)
+        self._looked(claim.state is State.KEPT)
         if claim.state is State.CLAIMED:
             return await self._first(key, fingerprint, lease, work, codec)
         if claim.state is State.KEPT and codec:

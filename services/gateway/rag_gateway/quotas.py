@@ -2,7 +2,7 @@
 
 import math
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -55,10 +55,19 @@ class _Hold:
 class Quotas:
     """Lets a call begin where its tenant and its credential have enough of everything.
 
-    An estimate of tokens over a bucket's capacity reserves all of that bucket, and no more.
+    `refused` is told who has not, and of which limit. An estimate of tokens over a bucket's capacity
+    reserves all of that bucket, and no more.
     """
 
-    def __init__(self, tiers: Tiers, buckets: Buckets, *, lease_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        tiers: Tiers,
+        buckets: Buckets,
+        *,
+        lease_seconds: float = 30.0,
+        refused: Callable[[Principal, Line], None] = lambda _who, _line: None,
+    ) -> None:
+        self._refused = refused
         self._tiers = tiers
         self._buckets = buckets
         self._lease_seconds = lease_seconds
@@ -115,7 +124,9 @@ class Quotas:
         comes_back = cost.tokens or cost.stream
         taken = await (self._errands.obtain(taking, undo) if comes_back else taking)
         if not taken.granted:
-            raise _refusal(found, asks, taken)
+            line, seconds = _shortest_supply(found, asks, taken)
+            self._refused(principal, line)
+            raise _refusal(line, seconds)
         return hold(taken)
 
     def _holding(self, hold: _Hold) -> AbstractAsyncContextManager[None]:
@@ -159,10 +170,15 @@ def _amount(line: Line, cost: Cost) -> float:
             return int(cost.stream)
 
 
-def _refusal(found: Sequence[Line], asks: Sequence[Ask], taken: Taken) -> errors.ResourceExhausted:
-    """The refusal by the limit that takes longest, so that one retry is enough."""
+def _shortest_supply(
+    found: Sequence[Line], asks: Sequence[Ask], taken: Taken
+) -> tuple[Line, float]:
+    """The limit that takes longest, so that one retry is enough, and how many seconds that is."""
     waits = [wait(ask, level) for ask, level in zip(asks, taken.levels, strict=True)]
-    seconds, line = max(zip(waits, found, strict=True), key=lambda pair: pair[0])
+    return max(zip(found, waits, strict=True), key=lambda pair: pair[1])
+
+
+def _refusal(line: Line, seconds: float) -> errors.ResourceExhausted:
     kind, sentence = _REFUSALS[line.unit]
     return kind(
         sentence.format(subject=line.subject.value),

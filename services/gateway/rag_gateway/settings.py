@@ -121,6 +121,12 @@ class Settings(VaultSettings):
     request_id_bytes: int = Field(
         64 * 1024, ge=0, le=2**20, description="Largest reply that is kept for repeats."
     )
+    capture: str = Field(
+        "off",
+        pattern="^(off|redacted)$",
+        description="Whether spans hold questions and answers: off, or redacted, where personal data "
+        "and secrets that are known by their form are left out.",
+    )
     index: str = Field("passages", description="Index that is made when there is none yet.")
     document_bytes: int = Field(
         2**20, ge=1024, le=2**24, description="Largest document in one message."

@@ -5,6 +5,7 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 # In company a tenant has at most a third of the places, so that whoever comes next finds some free.
 _PART = 3
@@ -23,9 +24,30 @@ class Turns:
         self._most = most
         self._clock = clock
         self._held: Counter[str] = Counter()
-        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[_Place]] = OrderedDict()
         # Who asked last, and when, the latest at the end.
         self._seen: OrderedDict[str, float] = OrderedDict()
+
+    @property
+    def most(self) -> int:
+        """How many may have their turn at once."""
+        return self._most
+
+    @property
+    def running(self) -> int:
+        """How many have it."""
+        return self._held.total()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for it."""
+        return sum(map(len, self._waiting.values()))
+
+    @property
+    def oldest(self) -> float:
+        """Seconds that the longest of them has waited."""
+        firsts = [line[0].since for line in self._waiting.values()]
+        return self._clock() - min(firsts) if firsts else 0.0
 
     @asynccontextmanager
     async def turn(self, tenant: str) -> AsyncIterator[None]:
@@ -52,13 +74,13 @@ class Turns:
         return self._held.total() < self._most and self._held[tenant] < share
 
     async def _wait(self, tenant: str) -> None:
-        place = asyncio.get_running_loop().create_future()
+        place = _Place(asyncio.get_running_loop().create_future(), self._clock())
         self._waiting.setdefault(tenant, deque()).append(place)
         try:
-            await place
+            await place.given
         except asyncio.CancelledError:
             # The place may have been given in the same moment; one not given yet is passed over in `_call`.
-            if not place.cancelled():
+            if not place.given.cancelled():
                 self._end(tenant)
             raise
 
@@ -78,7 +100,15 @@ class Turns:
         place = line.popleft()
         if line:
             self._waiting[tenant] = line
-        if not place.done():
+        if not place.given.done():
             self._held[tenant] += 1
-            place.set_result(None)
+            place.given.set_result(None)
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Somebody who waits, and since when."""
+
+    given: asyncio.Future[None]
+    since: float

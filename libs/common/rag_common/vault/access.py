@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from rag_common import errors
+from rag_common.dependency import Dependency
 from rag_common.vault.certificates import VaultCertificates
 from rag_common.vault.connection import Connection
 from rag_common.vault.failures import starting
@@ -87,13 +88,15 @@ class Vault:
 
 
 @asynccontextmanager
-async def open_vault(options: VaultOptions) -> AsyncIterator[Vault]:
+async def open_vault(
+    options: VaultOptions, dependency: Dependency | None = None
+) -> AsyncIterator[Vault]:
     """Log in, stay logged in inside the block, and give the token back.
 
     Raises Unavailable where Vault is unreachable or sealed, SettingsInvalid where it refuses.
     """
     options.require_usable()
-    connection, standing = Connection(options), Standing()
+    connection, standing = Connection(options, dependency), Standing()
     session = Session(options, connection, standing)
     vault = Vault(options, session, standing)
     try:

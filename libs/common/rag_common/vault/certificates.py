@@ -71,7 +71,7 @@ class VaultCertificates:
     async def renew(self) -> None:
         """Take a new certificate now. Raises Refused, Unreachable; the old one stays then."""
         try:
-            found = await self._session.ask(self._issue)
+            found = await self._session.ask("pki.issue", self._issue)
         except Refused as error:
             raise Refused(
                 f"Vault gives no certificate by {self._mount}/sign/{self._role}: {error}"

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import hvac
 import requests
 
+from rag_common.dependency import Dependency
 from rag_common.vault.concealed import Concealed
 from rag_common.vault.failures import (
     Denied,
@@ -31,19 +33,32 @@ _MOST_WORDS = 200
 class Connection:
     """Asks Vault, whoever the token belongs to, without ever holding up the event loop."""
 
-    def __init__(self, options: VaultOptions) -> None:
+    def __init__(self, options: VaultOptions, dependency: Dependency | None = None) -> None:
         self._options = options
+        self._dependency = dependency
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="vault")
         self._http = requests.Session()
         # Neither a proxy, nor other roots, nor a .netrc comes in by the environment.
         self._http.trust_env = False
         self._http.verify = str(options.ca_file) if options.ca_file else True
 
-    async def ask(self, use: Callable[[Client], T], token: Concealed | None = None) -> T:
+    async def ask(
+        self, operation: str, use: Callable[[Client], T], token: Concealed | None = None
+    ) -> T:
         """What `use` makes of a client with that token, on another thread.
 
-        Raises Unreachable, Sealed, Failing, Refused, Denied, Missing.
+        `operation` says what that is, for metrics and spans. Raises Unreachable, Sealed, Failing,
+        Refused, Denied, Missing.
         """
+        with self._dependency.call(operation) if self._dependency else nullcontext():
+            return await self._bounded(use, token)
+
+    def close(self) -> None:
+        """Let go of the connections; a request still under way ends at its own timeout."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._http.close()
+
+    async def _bounded(self, use: Callable[[Client], T], token: Concealed | None) -> T:
         loop = asyncio.get_running_loop()
         try:
             # requests bounds connecting and each read; this bounds the whole, and a queue.
@@ -51,11 +66,6 @@ class Connection:
                 return await loop.run_in_executor(self._pool, self._ask, use, token)
         except TimeoutError as error:
             raise Unreachable(f"{self._name} does not answer in time") from error
-
-    def close(self) -> None:
-        """Let go of the connections; a request still under way ends at its own timeout."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._http.close()
 
     @property
     def _name(self) -> str:

@@ -1,5 +1,6 @@
 """Showing Vault who we are, by one of three methods, and the token that comes of it."""
 
+import asyncio
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,7 @@ class Login:
                 case "approle":
                     return await self._approle()
                 case "kubernetes":
-                    return await self._connection.ask(self._kubernetes)
+                    return await self._connection.ask("login", self._kubernetes)
         except (SecretIdUsed, SecretIdForeign):
             raise
         except (Refused, Missing) as error:
@@ -54,10 +55,8 @@ class Login:
             ) from error
 
     async def _token(self) -> Lease:
-        token = await self._connection.ask(
-            lambda _: _read(self._options.token_file, "Vault's token")
-        )
-        return await self._connection.ask(lambda client: _looked_up(client, token), token)
+        token = await asyncio.to_thread(_read, self._options.token_file, "Vault's token")
+        return await self._connection.ask("lookup", lambda client: _looked_up(client, token), token)
 
     def _kubernetes(self, client: Client) -> Lease:
         jwt = _read(self._options.jwt_file, "the service account's token")
@@ -69,7 +68,7 @@ class Login:
     async def _approle(self) -> Lease:
         if self._options.secret_id_wrapped:
             await self._unwrap()
-        return await self._connection.ask(self._log_in_with_secret_id)
+        return await self._connection.ask("login", self._log_in_with_secret_id)
 
     def _log_in_with_secret_id(self, client: Client) -> Lease:
         role_id = _read(self._options.role_id_file, "the role id")
@@ -83,14 +82,18 @@ class Login:
         """Unwrap what lies in the file, unless that was done; a newly delivered one is taken too."""
         file = self._options.secret_id_file
         # Once unwrapped, the file may go.
-        wrapping = await self._connection.ask(
-            lambda _: _read(file, "the wrapped secret id", needed=not self._secret_id)
+        wrapping = await asyncio.to_thread(
+            _read, file, "the wrapped secret id", needed=not self._secret_id
         )
         if not wrapping or wrapping == self._wrapping:
             return
         try:
-            await self._connection.ask(lambda client: self._check_origin(client, wrapping))
-            reply = await self._connection.ask(lambda client: client.sys.unwrap(), wrapping)
+            await self._connection.ask(
+                "unwrap.lookup", lambda client: self._check_origin(client, wrapping)
+            )
+            reply = await self._connection.ask(
+                "unwrap", lambda client: client.sys.unwrap(), wrapping
+            )
         except SecretIdForeign:
             raise
         except Refused as error:

@@ -62,7 +62,7 @@ class Secret:
     async def look(self) -> None:
         """Take the newest version. Raises Missing, Denied, Unreachable; what was read stays."""
         try:
-            found = await self._session.ask(self._read)
+            found = await self._session.ask("kv.read", self._read)
         except Missing as error:
             raise Missing(f"there is no secret {self._mount}/{self._path} in Vault") from error
         except Denied as error:

@@ -54,20 +54,20 @@ class Session:
         self._first_seconds = lease.seconds
         log.info("vault_login", role=self._options.role, method=self._options.method)
 
-    async def ask(self, use: Callable[[Client], T]) -> T:
-        """What `use` makes of a client that is logged in.
+    async def ask(self, operation: str, use: Callable[[Client], T]) -> T:
+        """What `use` makes of a client that is logged in; `operation` says what that is, for metrics.
 
         With a token that has ended, logs in and asks once more. Raises Unreachable, Sealed, Refused,
         Denied where the policy does not allow it, Missing.
         """
         lease = self._present()
         try:
-            return await self._ask(use, lease)
+            return await self._ask(operation, use, lease)
         except Denied:
             if await self._alive(lease):
                 raise
             await self._log_in_instead_of(lease)
-            return await self._ask(use, self._present())
+            return await self._ask(operation, use, self._present())
 
     async def keep(self) -> None:
         """Renew the token when two thirds of its time are over, until cancelled."""
@@ -85,7 +85,9 @@ class Session:
             with suppress(Unreachable, SettingsInvalid, TimeoutError):
                 async with asyncio.timeout(_GOODBYE_SECONDS):
                     await self._connection.ask(
-                        lambda client: client.auth.token.revoke_self(), self._lease.token
+                        "revoke",
+                        lambda client: client.auth.token.revoke_self(),
+                        self._lease.token,
                     )
         self._lease = None
 
@@ -94,9 +96,9 @@ class Session:
             raise Unreachable("there is no session with Vault")
         return self._lease
 
-    async def _ask(self, use: Callable[[Client], T], lease: Lease) -> T:
+    async def _ask(self, operation: str, use: Callable[[Client], T], lease: Lease) -> T:
         try:
-            reply = await self._connection.ask(use, lease.token)
+            reply = await self._connection.ask(operation, use, lease.token)
         except Unreachable as error:
             self._standing.report("connection", error)
             raise
@@ -109,7 +111,7 @@ class Session:
     async def _alive(self, lease: Lease) -> bool:
         """Whether Vault still knows the token: a 403 alone does not tell an old one from a weak one."""
         try:
-            await self._ask(lambda client: client.auth.token.lookup_self(), lease)
+            await self._ask("lookup", lambda client: client.auth.token.lookup_self(), lease)
         except Denied:
             return False
         return True
@@ -119,7 +121,9 @@ class Session:
             await self._log_in_instead_of(lease)
             return
         try:
-            renewed = await self._ask(lambda client: granted(client.auth.token.renew_self()), lease)
+            renewed = await self._ask(
+                "renew", lambda client: granted(client.auth.token.renew_self()), lease
+            )
         except Refused:
             await self._log_in_instead_of(lease)
             return

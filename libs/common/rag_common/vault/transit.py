@@ -75,7 +75,7 @@ class TransitSigner:
         return self._keys
 
     async def _read(self) -> SigningKeys:
-        self._keys = await self._session.ask(self._public_keys)
+        self._keys = await self._session.ask("transit.keys", self._public_keys)
         self._read_at = self._clock()
         return self._keys
 
@@ -86,7 +86,9 @@ class TransitSigner:
     async def _signed(self, keys: SigningKeys, claims: Mapping[str, Any]) -> str:
         header = {"alg": keys.algorithm, "kid": keys.key_id, "typ": "JWT"}
         message = f"{_part(header)}.{_part(claims)}"
-        signature = await self._session.ask(lambda client: self._signature(client, keys, message))
+        signature = await self._session.ask(
+            "transit.sign", lambda client: self._signature(client, keys, message)
+        )
         return f"{message}.{signature}"
 
     def _signature(self, client: Client, keys: SigningKeys, message: str) -> str:

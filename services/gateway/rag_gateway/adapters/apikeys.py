@@ -50,6 +50,7 @@ class ApiKeys:
     """Says whom an API key speaks for.
 
     Where the store does not answer, keys seen in the last 30 s and `stale` seconds go on working.
+    `looked` is told whether a key was remembered.
     """
 
     def __init__(
@@ -59,7 +60,9 @@ class ApiKeys:
         *,
         stale: float = 60.0,
         clock: Callable[[], float] = time.time,
+        looked: Callable[[bool], None] = lambda _hit: None,
     ) -> None:
+        self._looked = looked
         self._store = store
         self._revoked = revoked
         self._stale = stale
@@ -118,7 +121,9 @@ class ApiKeys:
         now = self._clock()
         seen = self._seen.get(key_id) or self._unknown.get(key_id)
         if seen and now - seen.at < (_FRESH_SECONDS if seen.key else _UNKNOWN_SECONDS):
+            self._looked(True)
             return seen.key
+        self._looked(False)
         try:
             return await self._look_up(key_id)
         except errors.Unavailable:

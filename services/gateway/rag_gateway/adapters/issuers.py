@@ -4,9 +4,11 @@ import asyncio
 import tomllib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
+from prometheus_client import Gauge
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rag_common import errors
@@ -88,6 +90,11 @@ class Issuers:
         """Seconds that a token can live, whoever issued it."""
         return max(issuer.rules.max_lifetime for issuer in self._issuers.values())
 
+    def measure(self, age: Gauge) -> None:
+        """Show how old each issuer's keys are; issuers are those of the settings, so they are few."""
+        for name, issuer in self._issuers.items():
+            age.labels(name).set_function(partial(_age, issuer.keys))
+
     async def ready(self) -> None:
         """Return where at least one issuer's tokens can be checked. Raises Unavailable."""
         if any(issuer.keys.usable for issuer in self._issuers.values()):
@@ -158,3 +165,7 @@ def _trusted(path: Path, number: int, entry: object) -> Trusted:
         field = ".".join(str(part) for part in first["loc"])
         told = first["msg"].removeprefix("Value error, ")
         raise ValueError(f"issuer {number} of {path} is unfit: {field} {told}".strip()) from error
+
+
+def _age(keys: KeySet) -> float:
+    return keys.age

@@ -78,6 +78,11 @@ class KeySet:
         return self._keys[key_id]
 
     @property
+    def age(self) -> float:
+        """Seconds since the keys were last read."""
+        return self._clock() - self._read_at
+
+    @property
     def usable(self) -> bool:
         """Whether there are keys."""
         return bool(self._keys) and not self._stale

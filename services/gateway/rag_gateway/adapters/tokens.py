@@ -4,7 +4,7 @@ import hashlib
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -42,7 +42,10 @@ class _Known:
 
 
 class Tokens:
-    """Says whom a token speaks for; the tenant comes from the token, or from its issuer's rules."""
+    """Says whom a token speaks for; the tenant comes from the token, or from its issuer's rules.
+
+    `looked` is told whether a token was remembered.
+    """
 
     def __init__(
         self,
@@ -51,7 +54,9 @@ class Tokens:
         revoked: RevocationList,
         *,
         leeway: float,
+        looked: Callable[[bool], None] = lambda _hit: None,
     ) -> None:
+        self._looked = looked
         self._issuers = issuers
         self._policy = policy
         self._revoked = revoked
@@ -65,7 +70,9 @@ class Tokens:
         """
         digest = hashlib.sha256(token.encode()).digest()
         known = self._known.get(digest)
-        if known is None or time.time() >= known.until:
+        hit = known is not None and time.time() < known.until
+        self._looked(hit)
+        if known is None or not hit:
             known = await self._verified(token)
             self._remember(digest, known)
         principal = known.principal

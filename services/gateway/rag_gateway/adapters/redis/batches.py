@@ -22,8 +22,9 @@ Argument = str | bytes | float
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A Lua script and the digest that Redis knows it by."""
+    """A Lua script, its name, and the digest that Redis knows it by."""
 
+    name: str
     text: str
     digest: str
 
@@ -31,7 +32,11 @@ class Script:
     def read(cls, name: str) -> "Script":
         """The script of that name beside this module."""
         text = (files(__package__) / name).read_text("utf-8")
-        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+        return cls(
+            name.removesuffix(".lua"),
+            text,
+            hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(),
+        )
 
 
 @dataclass(frozen=True, slots=True)

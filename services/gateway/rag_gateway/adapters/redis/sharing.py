@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from rag_common.dependency import Dependency
 from rag_gateway.adapters.local.buckets import LocalBuckets
 from rag_gateway.adapters.local.replies import LocalReplies
 from rag_gateway.adapters.redis.buckets import RedisBuckets
@@ -33,6 +34,7 @@ class Shared:
 async def sharing(
     url: str,
     *,
+    dependency: Dependency,
     credentials: Credentials | None = None,
     ca_file: str = "",
     prefix: str = "rag:",
@@ -46,7 +48,7 @@ async def sharing(
         return
     async with (
         connected(url, credentials=credentials, ca_file=ca_file) as redis,
-        watched(Store(redis, prefix, timeout=timeout), retry_seconds) as store,
+        watched(Store(redis, prefix, dependency, timeout=timeout), retry_seconds) as store,
     ):
         yield Shared(
             SharedBuckets(RedisBuckets(store, prefix), buckets),

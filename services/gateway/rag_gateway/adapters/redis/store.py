@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 
+from rag_common.dependency import Dependency
 from rag_gateway.adapters.redis.batches import Argument, Batches, Script, within
 from rag_gateway.errands import repeated
 
@@ -32,8 +33,11 @@ class Store:
     background, so that a Redis that only reads is not taken for the store; success puts it back.
     """
 
-    def __init__(self, redis: Redis, prefix: str, *, timeout: float = 0.05) -> None:
+    def __init__(
+        self, redis: Redis, prefix: str, dependency: Dependency, *, timeout: float = 0.05
+    ) -> None:
         self._redis = redis
+        self._dependency = dependency
         self._batches = Batches(redis, timeout)
         self._probe = f"{prefix}probe"
         self._timeout = timeout
@@ -49,7 +53,8 @@ class Store:
         if not self._up:
             raise StoreDown
         try:
-            return await self._batches.run(script, keys, arguments)
+            with self._dependency.call(script.name):
+                return await self._batches.run(script, keys, arguments)
         except Exception as error:
             # Whatever it is, a password that cannot be had among others: calls can do without.
             self._leave(error)
