@@ -158,6 +158,8 @@ async def seen(
             "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
             "OTEL_BSP_SCHEDULE_DELAY": "200",
             "GATEWAY_AUDIT_FILE": str(made.home / "logs" / "audit.jsonl"),
+            # An error of the language model must be seen, not answered without it.
+            "GENERATOR_FALLBACK": "false",
             **{f"{service.upper()}_LOG_LEVEL": "debug" for service in SERVICES},
         }
         running = trusted_platform(made.home, environment, passwords=passwords)

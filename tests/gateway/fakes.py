@@ -16,10 +16,10 @@ from rag_gateway.question import Generation, Retrieval, Support
 
 def scored(name: str, score: float = 0.5) -> ScoredPassage:
     passage = Passage(passage_id=name, document_id=f"doc-{name}", text=f"text of {name}")
-    return ScoredPassage(passage=passage, evidence=Evidence(score=score))
+    return ScoredPassage(passage=passage, evidence=Evidence(score=score, sparse_rank=1))
 
 
-def written(text: str = "done", *, cut_short: str = "") -> Written:
+def written(text: str = "done", *, cut_short: str = "", degraded: Sequence[str] = ()) -> Written:
     return Written(
         text=text,
         citations=[Citation(number=1, passage_id="a")],
@@ -31,15 +31,20 @@ def written(text: str = "done", *, cut_short: str = "") -> Written:
         prompt_version="v1",
         cut_short=cut_short,
         seconds_to_first=0.25,
+        degraded=degraded,
     )
 
 
 @dataclass
 class FakeEmbedding:
-    """Embeds queries and chunks; `fails` is raised in the batch of that number."""
+    """Embeds queries and chunks; `fails` is raised in the batch of that number.
+
+    Reranking raises `unranked`, or never ends where that is None and there are no scores.
+    """
 
     scores: Sequence[float] = ()
     error: Exception | None = None
+    unranked: Exception | None = None
     fails: dict[int, Exception] = field(default_factory=dict)
     asked: list[tuple[str, bool, bool]] = field(default_factory=list)
     reranked: list[Sequence[str]] = field(default_factory=list)
@@ -58,6 +63,10 @@ class FakeEmbedding:
 
     async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
         self.reranked.append(texts)
+        if self.unranked:
+            raise self.unranked
+        if not self.scores:
+            await asyncio.Event().wait()
         return self.scores
 
     async def fingerprint(self) -> str:

@@ -1,12 +1,15 @@
 """The order of things: what is asked of whom, in which order, and what is said of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
 
 import pytest
 
 from rag.types.v1.grounding_pb2 import Citation
 from rag.types.v1.passage_pb2 import Passage
 from rag_common import errors
+from rag_common.context import CALL, Call, Trace
 from rag_gateway.core import Answered, Answering, Found, Words
 from rag_gateway.question import Generation, Question, Retrieval, Support
 from rag_gateway.turns import Turns
@@ -157,6 +160,120 @@ async def test_a_deadline_names_the_stage_that_it_fell_in() -> None:
     with pytest.raises(errors.DeadlineExceeded) as raised:
         await answering(writing=FakeWriting(error=late)).answer("kim", question())
     assert raised.value.metadata["stage"] == "generate"
+
+
+AWAY = errors.Unavailable("away", metadata={"peer": "generator"}, retry_after=1)
+
+
+@pytest.mark.parametrize(
+    "away", [AWAY, errors.Draining("stops"), errors.Overloaded("full")], ids=lambda e: e.reason
+)
+async def test_without_a_generator_the_best_passage_is_quoted_and_the_reply_says_so(
+    away: errors.AppError,
+) -> None:
+    answered = await answering(writing=FakeWriting(error=away)).answer("kim", question())
+    assert "text of a" in answered.written.text
+    assert answered.written.model == "quote"
+    assert answered.found.journey.degraded == ["generator"]
+    assert {"generate", "first_token", "total"} <= set(answered.found.journey.seconds)
+
+
+async def test_a_stream_without_a_generator_quotes_as_it_would_at_once() -> None:
+    writing = FakeWriting(parts=(), error=AWAY)
+    events = [event async for event in answering(writing=writing).stream("kim", question())]
+    assert [type(event) for event in events] == [Found, Words, Citation, Answered]
+    whole = await answering(writing=FakeWriting(error=AWAY)).answer("kim", question())
+    assert isinstance(events[1], Words)
+    assert isinstance(events[-1], Answered)
+    assert events[1].text == events[-1].written.text == whole.written.text
+    assert events[-1].found.journey.degraded == ["generator"]
+
+
+async def test_a_stream_that_has_words_already_ends_with_the_error() -> None:
+    writing = FakeWriting(parts=(Words("do"),), error=AWAY)
+    streaming = answering(writing=writing).stream("kim", question())
+    assert [type(await anext(streaming)) for _ in range(2)] == [Found, Words]
+    with pytest.raises(errors.Unavailable):
+        await anext(streaming)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.DeadlineExceeded("late"),
+        errors.ModelNotFound("no such model"),
+        errors.ResourceExhausted("full", retry_after=1),
+        errors.Unavailable("the model is away", metadata={"peer": "llm"}),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+async def test_what_is_not_the_generators_absence_is_no_reason_to_quote(
+    error: errors.AppError,
+) -> None:
+    with pytest.raises(type(error)):
+        await answering(writing=FakeWriting(error=error)).answer("kim", question())
+    streaming = answering(writing=FakeWriting(parts=(), error=error)).stream("kim", question())
+    with pytest.raises(type(error)):
+        _ = [event async for event in streaming]
+
+
+async def test_what_the_generator_did_without_is_told() -> None:
+    writing = FakeWriting([Words("done"), written(degraded=["language_model"])])
+    answered = await answering(writing=writing).answer("kim", question())
+    assert answered.found.journey.degraded == ["language_model"]
+
+
+RERANK = Retrieval(top_k=2, rerank=True)
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        errors.Unavailable("away"),
+        errors.ModelLoading("wait"),
+        errors.DeadlineExceeded("late"),
+        errors.ResourceExhausted("full"),
+    ],
+    ids=lambda e: e.reason,
+)
+async def test_without_a_reranker_the_order_of_the_search_stays(away: errors.AppError) -> None:
+    found = await answering(FakeEmbedding(unranked=away)).search("kim", "what?", RERANK)
+    assert [item.passage.passage_id for item in found.passages] == ["a", "b"]
+    assert found.journey.degraded == ["reranker"]
+    assert "rerank" in found.journey.seconds
+
+
+async def test_a_reranker_that_is_not_configured_is_an_error() -> None:
+    embedding = FakeEmbedding(unranked=errors.NotConfigured("none"))
+    with pytest.raises(errors.NotConfigured):
+        await answering(embedding).search("kim", "what?", RERANK)
+
+
+async def test_belief_is_told_to_the_generator_where_nothing_was_reranked_after_all() -> None:
+    writing = FakeWriting()
+    embedding = FakeEmbedding(unranked=errors.Unavailable("away"))
+    await answering(embedding, writing=writing).answer("kim", question(RERANK))
+    assert [item.evidence.score for item in writing.given[0]] == [0.7, 0.2]
+
+
+@contextmanager
+def seconds(left: float) -> Iterator[Call]:
+    """A call with so many seconds left."""
+    call = Call("id", Trace.new(), monotonic() + left)
+    token = CALL.set(call)
+    try:
+        yield call
+    finally:
+        CALL.reset(token)
+
+
+async def test_a_reranker_that_hangs_leaves_half_of_the_time_for_the_answer() -> None:
+    with seconds(0.6) as call:
+        answered = await answering(FakeEmbedding()).answer("kim", question(RERANK))
+        assert call.remaining > 0.1
+    assert answered.written.text == "done"
+    assert answered.found.journey.degraded == ["reranker"]
+    assert answered.found.journey.seconds["rerank"] >= 0.29
 
 
 async def test_other_errors_go_through_as_they_are() -> None:

@@ -11,7 +11,10 @@ from rag_generator.prompted import Piece, Sampling
 
 
 class ScriptedModel:
-    """A `LanguageModel` that writes the given words, whatever it is asked; `hangs` before the end."""
+    """A `LanguageModel` that writes the given words, whatever it is asked; `hangs` before the end.
+
+    An `error` is raised in place of the end, after the words; `away`, which a test may set, before.
+    """
 
     def __init__(
         self,
@@ -19,7 +22,10 @@ class ScriptedModel:
         finish: Finish = Finish.STOP,
         context: int = 4096,
         hangs: bool = False,
+        error: Exception | None = None,
     ) -> None:
+        self.away: Exception | None = None
+        self._error = error
         self._words = words
         self._finish = finish
         self._hangs = hangs
@@ -32,10 +38,14 @@ class ScriptedModel:
     ) -> AsyncGenerator[Piece, None]:
         self.asked.append((system, user, sampling))
         try:
+            if self.away:
+                raise self.away
             for word in self._words:
                 yield Piece(word)
             if self._hangs:
                 await asyncio.Event().wait()
+            if self._error:
+                raise self._error
             yield Piece("", self._finish, 11, 7)
         finally:
             self.stopped = True

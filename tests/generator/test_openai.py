@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import dataclass
 
 import httpx2
@@ -209,6 +210,30 @@ async def test_nobody_listening_is_unavailable() -> None:
             with pytest.raises(errors.Unavailable) as caught:
                 await smol.written(reached.model("m", 4096), "Why?", 9)
     assert caught.value.retry_after
+
+
+async def test_a_server_out_of_reach_is_waited_for_once() -> None:
+    with full() as url:
+        began = time.monotonic()
+        async with OpenAIServer(
+            url, lambda: _KEY, connect_timeout=0.5, silence_timeout=30, retries=5
+        ) as reached:
+            with pytest.raises(errors.Unavailable):
+                await smol.written(reached.model("m", 4096), "Why?", 9)
+    assert time.monotonic() - began < 2
+
+
+@contextmanager
+def full() -> Iterator[str]:
+    """A server whose queue of connections is full: whoever comes now is neither let in nor refused."""
+    with ExitStack() as stack:
+        listening, *waiting = [stack.enter_context(socket.socket()) for _ in range(3)]
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(listening.getsockname())
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
 
 
 async def test_silence_before_the_first_word_is_not_tried_again() -> None:

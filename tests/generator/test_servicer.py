@@ -14,11 +14,13 @@ from rag.generator.v1.generator_service_pb2_grpc import (
 )
 from rag.types.v1 import grounding_pb2
 from rag.types.v1.passage_pb2 import Evidence, Passage, ScoredPassage
+from rag_common import errors
 from rag_common.errors import AppError
 from rag_common.rpc.server import Service, serving
 from rag_common.rpc.status import from_rpc_error
 from rag_common.telemetry import Telemetry
 from rag_generator.core import Backend, Finish, Generator
+from rag_generator.fallback import Fallback
 from rag_generator.prompt import Template
 from rag_generator.prompted import Prompted
 from rag_generator.quoting import Quoting
@@ -48,6 +50,8 @@ async def stub() -> AsyncIterator[GeneratorServiceStub]:
         "hangs": HANGING,
     }.items():
         backends[name] = Prompted(model, Template(), interval=0)
+    away = ScriptedModel(error=errors.Unavailable("away", metadata={"peer": "llm"}))
+    backends["away"] = Fallback(Prompted(away, Template(), interval=0), Quoting())
     servicer = GeneratorServicer(Generator(backends, "extractive"))
     service = Service(
         "rag.generator.v1.GeneratorService", add_GeneratorServiceServicer_to_server, servicer
@@ -147,6 +151,26 @@ async def test_an_answer_that_reached_its_length_says_so(stub: GeneratorServiceS
     assert reply.prompt_version
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_an_answer_without_its_language_model_says_so(
+    stub: GeneratorServiceStub, streamed: bool
+) -> None:
+    how = pb.GenerationOptions(model="away")
+    if streamed:
+        request = asked(pb.StreamGenerateRequest, options=how)
+        reply = [event async for event in stub.StreamGenerate(request)][-1].completed
+    else:
+        reply = await stub.Generate(asked(options=how))
+    assert list(reply.degraded) == ["language_model"]
+    assert reply.model == "extractive"
+    assert "15일을 준다" in reply.text
+
+
+async def test_an_answer_with_all_its_parts_is_not_degraded(stub: GeneratorServiceStub) -> None:
+    reply = await stub.Generate(asked(options=pb.GenerationOptions(model="good")))
+    assert not reply.degraded
+
+
 async def test_a_caller_that_leaves_stops_the_model(stub: GeneratorServiceStub) -> None:
     HANGING.stopped = False
     how = pb.GenerationOptions(model="hangs")
@@ -213,7 +237,7 @@ async def test_an_unknown_model_is_not_found_and_the_known_ones_are_named(
 async def test_models_are_listed_with_the_default_first(stub: GeneratorServiceStub) -> None:
     models = (await stub.ListModels(pb.ListModelsRequest())).models
     assert models[0].name == "extractive"
-    assert [model.is_default for model in models] == [True, False, False, False, False]
+    assert [model.is_default for model in models] == [True, False, False, False, False, False]
 
 
 async def test_a_text_is_checked_sentence_by_sentence(stub: GeneratorServiceStub) -> None:

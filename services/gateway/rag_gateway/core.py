@@ -1,7 +1,8 @@
 """The order of things: embed, search, rerank, generate; with time for each stage and proof of what was used."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import aclosing
+from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
@@ -9,12 +10,14 @@ from rag.types.v1.grounding_pb2 import Citation, Grounding, SkippedReason, Usage
 from rag.types.v1.passage_pb2 import Passage, ScoredPassage
 from rag.types.v1.vector_pb2 import DenseVector, SparseVector
 from rag_common import errors
+from rag_gateway.excerpt import MODEL, excerpt
 from rag_gateway.journey import Journey
 from rag_gateway.question import Generation, Question, Retrieval, Support
+from rag_gateway.reranking import RERANKER, Scoring, reordered, widened
 from rag_gateway.turns import Turns
 
-# Reranking reads this many passages at most; a cross-encoder's time grows with each.
-_RERANKED = 50
+# What Journey.degraded says where passages are quoted in an answer's stead.
+GENERATOR = "generator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,10 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An answer as the generator gives it; `seconds_to_first` until its first words."""
+    """An answer as the generator gives it; `seconds_to_first` until its first words.
+
+    `degraded` names the parts that were away while it was written.
+    """
 
     text: str
     citations: Sequence[Citation]
@@ -49,6 +55,7 @@ class Written:
     prompt_version: str
     cut_short: str
     seconds_to_first: float
+    degraded: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +84,10 @@ class Answered:
 Event = Found | Words | Citation | Answered
 
 
-class Embedding(Protocol):
+class Embedding(Scoring, Protocol):
     """Makes vectors of queries. Raises AppError."""
 
     async def query(self, text: str, *, dense: bool, sparse: bool) -> Vectors: ...
-
-    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]: ...
 
 
 class Searching(Protocol):
@@ -126,9 +131,7 @@ class Answering:
         """An answer from the tenant's passages, or from the given ones, which skips the search."""
         found = await self._sources(tenant, question)
         with found.journey.stage("generate"):
-            written = await self._writing.answer(
-                question.text, _weighed(question, found), question.how, question.support
-            )
+            written = await self._written(question, found)
             if written.cut_short == errors.DeadlineExceeded.reason:
                 raise errors.DeadlineExceeded("the time for writing the answer is used up")
         return _answered(written, found)
@@ -137,19 +140,51 @@ class Answering:
         """The same as it comes: Found, then Words and Citations, then Answered."""
         found = await self._sources(tenant, question)
         yield found
-        passages = _weighed(question, found)
-        parts = self._writing.stream(question.text, passages, question.how, question.support)
         with found.journey.stage("generate"):
-            async for part in parts:
-                if isinstance(part, Written):
-                    written = part
-                else:
-                    yield part
+            async with aclosing(self._parts(question, found)) as parts:
+                async for part in parts:
+                    if isinstance(part, Written):
+                        written = part
+                    else:
+                        yield part
         yield _answered(written, found)
 
     async def check(self, text: str, passages: Sequence[Passage]) -> Grounding:
         """How far the passages support the text, sentence by sentence."""
         return await self._writing.check(text, passages)
+
+    async def _written(self, question: Question, found: Found) -> Written:
+        began = monotonic()
+        passages = _weighed(question, found)
+        try:
+            return await self._writing.answer(
+                question.text, passages, question.how, question.support
+            )
+        except errors.Unavailable as error:
+            if not _generator_away(error):
+                raise
+            return _quoted(question, found, began)
+
+    async def _parts(
+        self, question: Question, found: Found
+    ) -> AsyncGenerator[Words | Citation | Written, None]:
+        """What the generator writes; where it is away before its first words, what was found."""
+        began, begun = monotonic(), False
+        passages = _weighed(question, found)
+        try:
+            parts = self._writing.stream(question.text, passages, question.how, question.support)
+            async for part in parts:
+                begun = True
+                yield part
+            return
+        except errors.Unavailable as error:
+            if begun or not _generator_away(error):
+                raise
+        written = _quoted(question, found, began)
+        yield Words(written.text)
+        for citation in written.citations:
+            yield citation
+        yield written
 
     async def _sources(self, tenant: str, question: Question) -> Found:
         if isinstance(question.sources, Retrieval):
@@ -171,38 +206,50 @@ class Answering:
         if vectors.sparse:
             journey.query_terms = vectors.sparse.terms
         with journey.stage("search"):
-            hits = await self._searching.search(tenant, vectors, _widened(options))
+            hits = await self._searching.search(tenant, vectors, widened(options))
         journey.index_version = hits.index_version
         passages = hits.passages
         if options.rerank and passages:
             with journey.stage("rerank"):
-                passages = await self._reranked(query, passages, options.top_k)
+                passages = await reordered(self._embedding, query, passages, options.top_k, journey)
         return Found(passages, journey)
-
-    async def _reranked(
-        self, query: str, passages: Sequence[ScoredPassage], top_k: int
-    ) -> list[ScoredPassage]:
-        scores = await self._embedding.rerank(query, [item.passage.text for item in passages])
-        for item, score in zip(passages, scores, strict=True):
-            item.evidence.rerank_score = score
-        return sorted(passages, key=lambda item: -item.evidence.rerank_score)[:top_k]
-
-
-def _widened(options: Retrieval) -> Retrieval:
-    if not options.rerank:
-        return options
-    return replace(options, top_k=max(options.top_k, min(_RERANKED, options.candidates)))
 
 
 def _weighed(question: Question, found: Found) -> Sequence[ScoredPassage]:
     """The passages with their share of belief, which generators weigh; other scores are kept back."""
     sources = question.sources
-    if isinstance(sources, Retrieval) and sources.fusion == "posterior" and not sources.rerank:
-        return found.passages
+    if isinstance(sources, Retrieval) and sources.fusion == "posterior":
+        reranked = sources.rerank and RERANKER not in found.journey.degraded
+        if not reranked:
+            return found.passages
     return [ScoredPassage(passage=item.passage) for item in found.passages]
 
 
+def _generator_away(error: errors.Unavailable) -> bool:
+    """Whether it is the generator itself; one behind it is the generator's to do without."""
+    return error.metadata.get("peer", GENERATOR) == GENERATOR
+
+
+def _quoted(question: Question, found: Found, began: float) -> Written:
+    """The best passages' own words, where there is no generator to write an answer."""
+    made = excerpt(question, found.passages, found.journey.query_terms)
+    return Written(
+        text=made.text,
+        citations=made.citations,
+        grounding=made.grounding,
+        skipped_reason=made.skipped_reason,
+        confidence=made.confidence,
+        usage=Usage(),
+        model=MODEL,
+        prompt_version="",
+        cut_short="",
+        seconds_to_first=monotonic() - began,
+        degraded=(GENERATOR,),
+    )
+
+
 def _answered(written: Written, found: Found) -> Answered:
+    found.journey.degraded.extend(written.degraded)
     found.journey.seconds["first_token"] = written.seconds_to_first
     found.journey.finish()
     return Answered(written, found)

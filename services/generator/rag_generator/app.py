@@ -1,6 +1,6 @@
 """Puts the generator together: the only place that names its backends."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
@@ -10,7 +10,9 @@ from rag_common.rpc.server import Ports, Service, serving
 from rag_common.settings import SettingsInvalid
 from rag_common.trust import Trust, trusted
 from rag_generator.callers import CALLERS
+from rag_generator.circuit import Circuit, Guarded
 from rag_generator.core import Backend, Generator
+from rag_generator.fallback import Fallback
 from rag_generator.prompt import Template
 from rag_generator.prompted import LanguageModel, Prompted
 from rag_generator.quoting import Quoting
@@ -24,12 +26,14 @@ SERVICE = "rag.generator.v1.GeneratorService"
 async def app(settings: Settings) -> AsyncIterator[Ports]:
     """Serve the extractive backend, and every model that is configured."""
     logs.configure("generator", settings.log_level, settings.log_format)
-    tracing = telemetry.configure("generator", version("rag-platform"))
+    tracing = telemetry.configure("generator", version("rag-platform"), settings.region)
     async with AsyncExitStack() as stack:
         stack.callback(tracing.close)
-        trust = await stack.enter_async_context(trusted(settings, "generator"))
+        trust = await stack.enter_async_context(trusted(settings, "generator", tracing.metrics))
         trust.measure(tracing.metrics)
-        backends = await _backends(stack, settings, trust)
+        models = [*await _openai(stack, settings, trust), *await _llama(stack, settings)]
+        guarded = [Guarded(model, Circuit()) for model in models] if settings.fallback else []
+        backends = _backends(settings, guarded or models)
         if settings.default_model not in backends:
             raise SettingsInvalid(
                 f"GENERATOR_DEFAULT_MODEL {settings.default_model} is not among {', '.join(backends)}"
@@ -41,16 +45,22 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
             GeneratorServicer(generator),
         )
         served = serving(
-            [service], settings, tracing, wants=trust.wants, guard=trust.guard(CALLERS)
+            [service],
+            settings,
+            tracing,
+            wants={**trust.wants, **{f"model:{one.info.name}": one.ready for one in guarded}},
+            guard=trust.guard(CALLERS),
         )
         yield await stack.enter_async_context(served)
 
 
-async def _backends(stack: AsyncExitStack, settings: Settings, trust: Trust) -> dict[str, Backend]:
-    template = Template()
-    backends: dict[str, Backend] = {Quoting.info.name: Quoting()}
-    for model in [*await _openai(stack, settings, trust), *await _llama(stack, settings)]:
-        backends[model.info.name] = Prompted(model, template, interval=settings.delta_interval)
+def _backends(settings: Settings, models: Sequence[LanguageModel]) -> dict[str, Backend]:
+    """Backends by name; with the fallback each language model's has the extractive one behind it."""
+    template, quoting = Template(), Quoting()
+    backends: dict[str, Backend] = {quoting.info.name: quoting}
+    for model in models:
+        prompted = Prompted(model, template, interval=settings.delta_interval)
+        backends[model.info.name] = Fallback(prompted, quoting) if settings.fallback else prompted
     return backends
 
 

@@ -82,7 +82,10 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer; `text` says that there is none where it was skipped."""
+    """A whole answer; `text` says that there is none where it was skipped.
+
+    `degraded` names the parts that were away while it was written.
+    """
 
     text: str
     citations: tuple[Citation, ...] = ()
@@ -94,6 +97,7 @@ class Answer:
     finish: Finish = Finish.STOP
     input_tokens: int = 0
     output_tokens: int = 0
+    degraded: tuple[str, ...] = ()
 
     @property
     def support(self) -> float:

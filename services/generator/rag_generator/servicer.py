@@ -176,6 +176,7 @@ def _response(answer: Answer, documents: dict[str, str], clock: _Clock) -> pb.Ge
         model=answer.model,
         prompt_version=answer.prompt_version,
         finish_reason=_FINISH[answer.finish],
+        degraded=answer.degraded,
     )
     response.time_to_first_token.FromNanoseconds(int(clock.first * 1e9))
     return response

@@ -23,6 +23,11 @@ class Settings(VaultSettings):
         min_length=1,
         description="Model of a request that names none: extractive, or one of the names below.",
     )
+    fallback: bool = Field(
+        True,
+        description="Whether the extractive backend answers, marked as degraded, where a language "
+        "model does not.",
+    )
     openai_url: str = Field(
         "", description="Base URL of an OpenAI-compatible server, such as http://vllm:8000/v1."
     )

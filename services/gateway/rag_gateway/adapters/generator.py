@@ -99,4 +99,5 @@ def _written(reply: pb.GenerateResponse) -> Written:
         prompt_version=reply.prompt_version,
         cut_short=_CUT_SHORT.get(reply.finish_reason, ""),
         seconds_to_first=reply.time_to_first_token.ToNanoseconds() / 1e9,
+        degraded=reply.degraded,
     )

@@ -27,7 +27,7 @@ from rag.types.v1 import grounding_pb2 as rag_dot_types_dot_v1_dot_grounding__pb
 from rag.types.v1 import passage_pb2 as rag_dot_types_dot_v1_dot_passage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(rag/generator/v1/generator_service.proto\x12\x10rag.generator.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1crag/types/v1/grounding.proto\x1a\x1arag/types/v1/passage.proto\"\xb0\x01\n\x11GenerationOptions\x12\r\n\x05model\x18\x01 \x01(\t\x12\x1e\n\x11max_output_tokens\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12\x10\n\x08language\x18\x05 \x01(\tB\x14\n\x12_max_output_tokensB\x0e\n\x0c_temperatureB\x07\n\x05_seed\"f\n\x0fGroundingPolicy\x12-\n\x04mode\x18\x01 \x01(\x0e\x32\x1f.rag.generator.v1.GroundingMode\x12\x16\n\tmin_score\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x0c\n\n_min_score\"\xbe\x01\n\x0fGenerateRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12-\n\x08passages\x18\x02 \x03(\x0b\x32\x1b.rag.types.v1.ScoredPassage\x12\x34\n\x07options\x18\x03 \x01(\x0b\x32#.rag.generator.v1.GenerationOptions\x12\x34\n\tgrounding\x18\x04 \x01(\x0b\x32!.rag.generator.v1.GroundingPolicy\"\x8e\x03\n\x10GenerateResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12)\n\tcitations\x18\x02 \x03(\x0b\x32\x16.rag.types.v1.Citation\x12*\n\tgrounding\x18\x03 \x01(\x0b\x32\x17.rag.types.v1.Grounding\x12\x33\n\x0eskipped_reason\x18\x04 \x01(\x0e\x32\x1b.rag.types.v1.SkippedReason\x12\x17\n\nconfidence\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\"\n\x05usage\x18\x06 \x01(\x0b\x32\x13.rag.types.v1.Usage\x12\r\n\x05model\x18\x07 \x01(\t\x12\x16\n\x0eprompt_version\x18\x08 \x01(\t\x12\x35\n\rfinish_reason\x18\t \x01(\x0e\x32\x1e.rag.generator.v1.FinishReason\x12\x36\n\x13time_to_first_token\x18\n \x01(\x0b\x32\x19.google.protobuf.DurationB\r\n\x0b_confidence\"\xc4\x01\n\x15StreamGenerateRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12-\n\x08passages\x18\x02 \x03(\x0b\x32\x1b.rag.types.v1.ScoredPassage\x12\x34\n\x07options\x18\x03 \x01(\x0b\x32#.rag.generator.v1.GenerationOptions\x12\x34\n\tgrounding\x18\x04 \x01(\x0b\x32!.rag.generator.v1.GroundingPolicy\"\xb0\x01\n\x16StreamGenerateResponse\x12(\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32\x17.rag.generator.v1.DeltaH\x00\x12*\n\x08\x63itation\x18\x02 \x01(\x0b\x32\x16.rag.types.v1.CitationH\x00\x12\x37\n\tcompleted\x18\x03 \x01(\x0b\x32\".rag.generator.v1.GenerateResponseH\x00\x42\x07\n\x05\x65vent\"\'\n\x05\x44\x65lta\x12\x10\n\x08sequence\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\"N\n\x15\x43heckGroundingRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\'\n\x08passages\x18\x02 \x03(\x0b\x32\x15.rag.types.v1.Passage\"D\n\x16\x43heckGroundingResponse\x12*\n\tgrounding\x18\x01 \x01(\x0b\x32\x17.rag.types.v1.Grounding\"\x13\n\x11ListModelsRequest\"=\n\x12ListModelsResponse\x12\'\n\x06models\x18\x01 \x03(\x0b\x32\x17.rag.generator.v1.Model\"R\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x02 \x01(\t\x12\x16\n\x0e\x63ontext_tokens\x18\x03 \x01(\r\x12\x12\n\nis_default\x18\x04 \x01(\x08*{\n\rGroundingMode\x12\x1e\n\x1aGROUNDING_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15GROUNDING_MODE_REFUSE\x10\x01\x12\x17\n\x13GROUNDING_MODE_FLAG\x10\x02\x12\x16\n\x12GROUNDING_MODE_OFF\x10\x03*\x9d\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1a\n\x16\x46INISH_REASON_DEADLINE\x10\x03\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x04\x32\x9e\x03\n\x10GeneratorService\x12V\n\x08Generate\x12!.rag.generator.v1.GenerateRequest\x1a\".rag.generator.v1.GenerateResponse\"\x03\x90\x02\x01\x12j\n\x0eStreamGenerate\x12\'.rag.generator.v1.StreamGenerateRequest\x1a(.rag.generator.v1.StreamGenerateResponse\"\x03\x90\x02\x01\x30\x01\x12h\n\x0e\x43heckGrounding\x12\'.rag.generator.v1.CheckGroundingRequest\x1a(.rag.generator.v1.CheckGroundingResponse\"\x03\x90\x02\x01\x12\\\n\nListModels\x12#.rag.generator.v1.ListModelsRequest\x1a$.rag.generator.v1.ListModelsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(rag/generator/v1/generator_service.proto\x12\x10rag.generator.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1crag/types/v1/grounding.proto\x1a\x1arag/types/v1/passage.proto\"\xb0\x01\n\x11GenerationOptions\x12\r\n\x05model\x18\x01 \x01(\t\x12\x1e\n\x11max_output_tokens\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12\x10\n\x08language\x18\x05 \x01(\tB\x14\n\x12_max_output_tokensB\x0e\n\x0c_temperatureB\x07\n\x05_seed\"f\n\x0fGroundingPolicy\x12-\n\x04mode\x18\x01 \x01(\x0e\x32\x1f.rag.generator.v1.GroundingMode\x12\x16\n\tmin_score\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x0c\n\n_min_score\"\xbe\x01\n\x0fGenerateRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12-\n\x08passages\x18\x02 \x03(\x0b\x32\x1b.rag.types.v1.ScoredPassage\x12\x34\n\x07options\x18\x03 \x01(\x0b\x32#.rag.generator.v1.GenerationOptions\x12\x34\n\tgrounding\x18\x04 \x01(\x0b\x32!.rag.generator.v1.GroundingPolicy\"\xa0\x03\n\x10GenerateResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12)\n\tcitations\x18\x02 \x03(\x0b\x32\x16.rag.types.v1.Citation\x12*\n\tgrounding\x18\x03 \x01(\x0b\x32\x17.rag.types.v1.Grounding\x12\x33\n\x0eskipped_reason\x18\x04 \x01(\x0e\x32\x1b.rag.types.v1.SkippedReason\x12\x17\n\nconfidence\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\"\n\x05usage\x18\x06 \x01(\x0b\x32\x13.rag.types.v1.Usage\x12\r\n\x05model\x18\x07 \x01(\t\x12\x16\n\x0eprompt_version\x18\x08 \x01(\t\x12\x35\n\rfinish_reason\x18\t \x01(\x0e\x32\x1e.rag.generator.v1.FinishReason\x12\x36\n\x13time_to_first_token\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x64\x65graded\x18\x0b \x03(\tB\r\n\x0b_confidence\"\xc4\x01\n\x15StreamGenerateRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12-\n\x08passages\x18\x02 \x03(\x0b\x32\x1b.rag.types.v1.ScoredPassage\x12\x34\n\x07options\x18\x03 \x01(\x0b\x32#.rag.generator.v1.GenerationOptions\x12\x34\n\tgrounding\x18\x04 \x01(\x0b\x32!.rag.generator.v1.GroundingPolicy\"\xb0\x01\n\x16StreamGenerateResponse\x12(\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32\x17.rag.generator.v1.DeltaH\x00\x12*\n\x08\x63itation\x18\x02 \x01(\x0b\x32\x16.rag.types.v1.CitationH\x00\x12\x37\n\tcompleted\x18\x03 \x01(\x0b\x32\".rag.generator.v1.GenerateResponseH\x00\x42\x07\n\x05\x65vent\"\'\n\x05\x44\x65lta\x12\x10\n\x08sequence\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\"N\n\x15\x43heckGroundingRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\'\n\x08passages\x18\x02 \x03(\x0b\x32\x15.rag.types.v1.Passage\"D\n\x16\x43heckGroundingResponse\x12*\n\tgrounding\x18\x01 \x01(\x0b\x32\x17.rag.types.v1.Grounding\"\x13\n\x11ListModelsRequest\"=\n\x12ListModelsResponse\x12\'\n\x06models\x18\x01 \x03(\x0b\x32\x17.rag.generator.v1.Model\"R\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x02 \x01(\t\x12\x16\n\x0e\x63ontext_tokens\x18\x03 \x01(\r\x12\x12\n\nis_default\x18\x04 \x01(\x08*{\n\rGroundingMode\x12\x1e\n\x1aGROUNDING_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15GROUNDING_MODE_REFUSE\x10\x01\x12\x17\n\x13GROUNDING_MODE_FLAG\x10\x02\x12\x16\n\x12GROUNDING_MODE_OFF\x10\x03*\x9d\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1a\n\x16\x46INISH_REASON_DEADLINE\x10\x03\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x04\x32\x9e\x03\n\x10GeneratorService\x12V\n\x08Generate\x12!.rag.generator.v1.GenerateRequest\x1a\".rag.generator.v1.GenerateResponse\"\x03\x90\x02\x01\x12j\n\x0eStreamGenerate\x12\'.rag.generator.v1.StreamGenerateRequest\x1a(.rag.generator.v1.StreamGenerateResponse\"\x03\x90\x02\x01\x30\x01\x12h\n\x0e\x43heckGrounding\x12\'.rag.generator.v1.CheckGroundingRequest\x1a(.rag.generator.v1.CheckGroundingResponse\"\x03\x90\x02\x01\x12\\\n\nListModels\x12#.rag.generator.v1.ListModelsRequest\x1a$.rag.generator.v1.ListModelsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,10 +42,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATORSERVICE'].methods_by_name['CheckGrounding']._serialized_options = b'\220\002\001'
   _globals['_GENERATORSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_GENERATORSERVICE'].methods_by_name['ListModels']._serialized_options = b'\220\002\001'
-  _globals['_GROUNDINGMODE']._serialized_start=1766
-  _globals['_GROUNDINGMODE']._serialized_end=1889
-  _globals['_FINISHREASON']._serialized_start=1892
-  _globals['_FINISHREASON']._serialized_end=2049
+  _globals['_GROUNDINGMODE']._serialized_start=1784
+  _globals['_GROUNDINGMODE']._serialized_end=1907
+  _globals['_FINISHREASON']._serialized_start=1910
+  _globals['_FINISHREASON']._serialized_end=2067
   _globals['_GENERATIONOPTIONS']._serialized_start=153
   _globals['_GENERATIONOPTIONS']._serialized_end=329
   _globals['_GROUNDINGPOLICY']._serialized_start=331
@@ -53,23 +53,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATEREQUEST']._serialized_start=436
   _globals['_GENERATEREQUEST']._serialized_end=626
   _globals['_GENERATERESPONSE']._serialized_start=629
-  _globals['_GENERATERESPONSE']._serialized_end=1027
-  _globals['_STREAMGENERATEREQUEST']._serialized_start=1030
-  _globals['_STREAMGENERATEREQUEST']._serialized_end=1226
-  _globals['_STREAMGENERATERESPONSE']._serialized_start=1229
-  _globals['_STREAMGENERATERESPONSE']._serialized_end=1405
-  _globals['_DELTA']._serialized_start=1407
-  _globals['_DELTA']._serialized_end=1446
-  _globals['_CHECKGROUNDINGREQUEST']._serialized_start=1448
-  _globals['_CHECKGROUNDINGREQUEST']._serialized_end=1526
-  _globals['_CHECKGROUNDINGRESPONSE']._serialized_start=1528
-  _globals['_CHECKGROUNDINGRESPONSE']._serialized_end=1596
-  _globals['_LISTMODELSREQUEST']._serialized_start=1598
-  _globals['_LISTMODELSREQUEST']._serialized_end=1617
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1619
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1680
-  _globals['_MODEL']._serialized_start=1682
-  _globals['_MODEL']._serialized_end=1764
-  _globals['_GENERATORSERVICE']._serialized_start=2052
-  _globals['_GENERATORSERVICE']._serialized_end=2466
+  _globals['_GENERATERESPONSE']._serialized_end=1045
+  _globals['_STREAMGENERATEREQUEST']._serialized_start=1048
+  _globals['_STREAMGENERATEREQUEST']._serialized_end=1244
+  _globals['_STREAMGENERATERESPONSE']._serialized_start=1247
+  _globals['_STREAMGENERATERESPONSE']._serialized_end=1423
+  _globals['_DELTA']._serialized_start=1425
+  _globals['_DELTA']._serialized_end=1464
+  _globals['_CHECKGROUNDINGREQUEST']._serialized_start=1466
+  _globals['_CHECKGROUNDINGREQUEST']._serialized_end=1544
+  _globals['_CHECKGROUNDINGRESPONSE']._serialized_start=1546
+  _globals['_CHECKGROUNDINGRESPONSE']._serialized_end=1614
+  _globals['_LISTMODELSREQUEST']._serialized_start=1616
+  _globals['_LISTMODELSREQUEST']._serialized_end=1635
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1637
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1698
+  _globals['_MODEL']._serialized_start=1700
+  _globals['_MODEL']._serialized_end=1782
+  _globals['_GENERATORSERVICE']._serialized_start=2070
+  _globals['_GENERATORSERVICE']._serialized_end=2484
 # @@protoc_insertion_point(module_scope)

@@ -71,7 +71,7 @@ class GenerateRequest(_message.Message):
     def __init__(self, question: _Optional[str] = ..., passages: _Optional[_Iterable[_Union[_passage_pb2.ScoredPassage, _Mapping]]] = ..., options: _Optional[_Union[GenerationOptions, _Mapping]] = ..., grounding: _Optional[_Union[GroundingPolicy, _Mapping]] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
-    __slots__ = ("text", "citations", "grounding", "skipped_reason", "confidence", "usage", "model", "prompt_version", "finish_reason", "time_to_first_token")
+    __slots__ = ("text", "citations", "grounding", "skipped_reason", "confidence", "usage", "model", "prompt_version", "finish_reason", "time_to_first_token", "degraded")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     CITATIONS_FIELD_NUMBER: _ClassVar[int]
     GROUNDING_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +82,7 @@ class GenerateResponse(_message.Message):
     PROMPT_VERSION_FIELD_NUMBER: _ClassVar[int]
     FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
     TIME_TO_FIRST_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
     text: str
     citations: _containers.RepeatedCompositeFieldContainer[_grounding_pb2.Citation]
     grounding: _grounding_pb2.Grounding
@@ -92,7 +93,8 @@ class GenerateResponse(_message.Message):
     prompt_version: str
     finish_reason: FinishReason
     time_to_first_token: _duration_pb2.Duration
-    def __init__(self, text: _Optional[str] = ..., citations: _Optional[_Iterable[_Union[_grounding_pb2.Citation, _Mapping]]] = ..., grounding: _Optional[_Union[_grounding_pb2.Grounding, _Mapping]] = ..., skipped_reason: _Optional[_Union[_grounding_pb2.SkippedReason, str]] = ..., confidence: _Optional[float] = ..., usage: _Optional[_Union[_grounding_pb2.Usage, _Mapping]] = ..., model: _Optional[str] = ..., prompt_version: _Optional[str] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., time_to_first_token: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    degraded: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, text: _Optional[str] = ..., citations: _Optional[_Iterable[_Union[_grounding_pb2.Citation, _Mapping]]] = ..., grounding: _Optional[_Union[_grounding_pb2.Grounding, _Mapping]] = ..., skipped_reason: _Optional[_Union[_grounding_pb2.SkippedReason, str]] = ..., confidence: _Optional[float] = ..., usage: _Optional[_Union[_grounding_pb2.Usage, _Mapping]] = ..., model: _Optional[str] = ..., prompt_version: _Optional[str] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., time_to_first_token: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., degraded: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StreamGenerateRequest(_message.Message):
     __slots__ = ("question", "passages", "options", "grounding")

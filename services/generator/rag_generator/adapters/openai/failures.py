@@ -38,6 +38,9 @@ def translated(model: str) -> Iterator[None]:
 
 def wait_before_retry(error: openai.APIError, attempt: int) -> float | None:
     """Seconds until the next try, with jitter; None where that is pointless or takes too long."""
+    if isinstance(error, openai.APITimeoutError):
+        # Nobody refused: the next try would wait as long for the same silence.
+        return None
     if isinstance(error, openai.APIStatusError) and not _passing(error.status_code):
         return None
     asked = _retry_after(error) or 0.0

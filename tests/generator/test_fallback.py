@@ -1,0 +1,159 @@
+"""A language model that is away: the extractive backend answers and says so, and nobody waits twice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+
+from rag_common import errors
+from rag_generator.circuit import Circuit, Guarded
+from rag_generator.core import Answer, Event, Mode, Skipped, Task, Words
+from rag_generator.evidence import Passage
+from rag_generator.fallback import Fallback
+from rag_generator.prompt import Template
+from rag_generator.prompted import LanguageModel, Prompted, Sampling
+from rag_generator.quoting import Quoting
+from tests.generator.neighbour import ScriptedModel
+from tests.rpc import logged
+from tests.waiting import until
+
+LEAVE = Passage(id="leave", text="연차 휴가는 한 해에 15일을 준다.", title="휴가 규정", score=0.9)
+TASK = Task("연차 휴가는 한 해에 며칠인가요?", (LEAVE,))
+GOOD = ("연차 휴가는 한 해에 ", "15일을 준다 [1].")
+AWAY = errors.Unavailable("the server does not answer", metadata={"peer": "llm"})
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def answering(model: LanguageModel, task: Task = TASK) -> AsyncIterator[Event]:
+    return Fallback(Prompted(model, Template(), interval=0), Quoting()).answer(task)
+
+
+async def answered(model: LanguageModel, task: Task = TASK) -> Answer:
+    last = [event async for event in answering(model, task)][-1]
+    assert isinstance(last, Answer)
+    return last
+
+
+async def test_while_the_model_answers_nothing_is_degraded() -> None:
+    whole = await answered(ScriptedModel(*GOOD))
+    assert (whole.model, whole.degraded) == ("scripted", ())
+
+
+async def test_without_the_model_the_passages_answer_and_say_so() -> None:
+    found = [event async for event in answering(ScriptedModel(error=AWAY))]
+    whole = found[-1]
+    assert isinstance(whole, Answer)
+    assert (whole.model, whole.degraded) == ("extractive", ("language_model",))
+    assert "".join(event.text for event in found if isinstance(event, Words)) == whole.text
+    assert [citation.passage_id for citation in whole.citations] == ["leave"]
+
+
+async def test_words_that_were_never_shown_are_no_beginning() -> None:
+    whole = await answered(ScriptedModel(" [", error=AWAY))
+    assert whole.degraded == ("language_model",)
+    assert "15일을 준다" in whole.text
+
+
+async def test_after_the_first_words_the_absence_is_an_error() -> None:
+    events = answering(ScriptedModel(*GOOD, error=AWAY))
+    assert isinstance(await anext(events), Words)
+    with pytest.raises(errors.Unavailable):
+        _ = [event async for event in events]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.DeadlineExceeded("late"),
+        errors.ResourceExhausted("full"),
+        errors.ModelNotFound("none"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_other_errors_are_the_callers(error: errors.AppError) -> None:
+    with pytest.raises(type(error)):
+        await answered(ScriptedModel(error=error))
+
+
+async def test_weak_evidence_is_declined_by_the_fallback_too() -> None:
+    weak = Passage(id="x", text="구내식당의 연차 점검은 열두 시에 한다.", score=0.3)
+    whole = await answered(ScriptedModel(error=AWAY), Task(TASK.question, (weak,), min_score=0.7))
+    assert whole.skipped is Skipped.WEAK_EVIDENCE
+    flagged = Task(TASK.question, (weak,), mode=Mode.FLAG)
+    assert (await answered(ScriptedModel(error=AWAY), flagged)).citations
+
+
+async def test_leaving_stops_the_model() -> None:
+    model = ScriptedModel(*GOOD, hangs=True)
+    events = Fallback(Prompted(model, Template(), interval=0), Quoting()).answer(TASK)
+    async with aclosing(events):
+        await anext(events)
+    assert model.stopped
+
+
+async def test_a_model_that_was_away_is_not_asked_for_some_seconds_and_then_again() -> None:
+    model, clock = ScriptedModel(*GOOD), Clock()
+    guarded = Guarded(model, Circuit(5, clock))
+    model.away = AWAY
+    assert (await answered(guarded)).degraded
+    model.away = None
+    for seconds, asked in ((0.0, 1), (4.9, 1), (0.2, 2)):
+        clock.now += seconds
+        await answered(guarded)
+        assert len(model.asked) == asked
+    assert (await answered(guarded)).degraded == ()
+
+
+async def test_while_one_question_tries_the_others_do_not_wait_for_it() -> None:
+    model, clock = ScriptedModel(hangs=True, error=AWAY), Clock()
+    circuit = Circuit(5, clock)
+    circuit.failed()
+    clock.now += 5
+    first = asyncio.create_task(answered(Guarded(model, circuit)))
+    await until(lambda: len(model.asked) == 1, "the model is tried")
+    assert (await answered(Guarded(model, circuit))).degraded == ("language_model",)
+    assert len(model.asked) == 1
+    first.cancel()
+    await asyncio.wait([first])
+
+
+async def test_a_try_that_nobody_waited_for_is_followed_by_another() -> None:
+    circuit = Circuit(5, clock := Clock())
+    circuit.failed()
+    clock.now = 5
+    assert [circuit.admits(), circuit.admits()] == [True, False]
+    clock.now = 10
+    assert circuit.admits()
+
+
+async def test_a_model_that_is_away_is_told_to_health_and_once_to_the_log() -> None:
+    model, clock = ScriptedModel(*GOOD), Clock()
+    guarded = Guarded(model, Circuit(5, clock))
+    model.away = AWAY
+    await guarded.ready()
+    with logged() as lines:
+        for _ in range(2):
+            with pytest.raises(errors.Unavailable):
+                await written(guarded)
+            clock.now += 5
+        with pytest.raises(errors.Unavailable):
+            await guarded.ready()
+        model.away = None
+        await written(guarded)
+    await guarded.ready()
+    assert [line["up"] for line in lines.of("language_model")] == [False, True]
+
+
+async def written(model: LanguageModel) -> str:
+    pieces = model.write("system", "user", Sampling(16, 0.0, None))
+    return "".join([piece.text async for piece in pieces])
