@@ -12,7 +12,8 @@ from rag_common import logs
 from rag_common.errors import AppError
 from rag_common.settings import SettingsInvalid
 from rag_local.access import Access
-from rag_local.platform import Parts, platform, rag
+from rag_local.observed import Watched
+from rag_local.platform import Parts, Platform, platform, rag
 from rag_local.processes import ROOT, Running, StartFailed
 
 SAMPLES = ROOT / "samples"
@@ -26,7 +27,7 @@ def main() -> int:
         signal.signal(number, signal.default_int_handler)
     # What goes well is said by the lines of this program.
     logs.configure("local", "warning", "console")
-    parts = Parts(vault=_wanted("VAULT"), edge=_wanted("EDGE"))
+    parts = Parts(_wanted("VAULT"), _wanted("EDGE"), traces=True, observe=_wanted("OBSERVE"))
     try:
         _run(home, parts, once=_wanted("ONCE"))
     except (StartFailed, SettingsInvalid, AppError, OSError) as error:
@@ -48,14 +49,17 @@ def _wanted(variable: str) -> bool:
 
 def _run(home: Path, parts: Parts, *, once: bool) -> None:
     say(_what_starts(parts))
-    with platform(home, parts=parts) as running:
+    with platform(home, parts=parts, tell=say) as running:
         times = _ready_times(running.services)
         say(f"all healthy after {running.ready_seconds:.1f} s ({times})\n")
         _tour(running.access)
+        _show_trace(running)
+        if running.watched:
+            say(_where_to_look(running.watched))
         if once:
             say("\nONCE=1: stopping; each service drains first")
             return
-        say(_how_to_go_on(home, parts, running.access))
+        say(_how_to_go_on(home, parts, running))
         _serve(running.services)
 
 
@@ -85,6 +89,22 @@ def _tour(access: Access) -> None:
         rag("ask", question, access=access)
 
 
+def _show_trace(running: Platform) -> None:
+    """Where the time of one question went, of those whose spans have come."""
+    last = running.traces.last("StreamAnswer") if running.traces.url else ""
+    if last:
+        say(f"\nwhere the time of one question went: rag trace {last}")
+        rag("trace", last, access=running.access)
+
+
+def _where_to_look(watched: Watched) -> str:
+    return f"""
+Prometheus   {watched.prometheus}        rules and alarms: {watched.prometheus}/alerts
+Alertmanager {watched.alertmanager}        what fires is also told here; its runbook is in docs/runbooks
+Live         rag top
+Dashboards   deploy/observability (docker compose: Grafana, Tempo, Loki, a collector)"""
+
+
 def _questions() -> list[str]:
     found = json.loads((SAMPLES / "questions.json").read_text("utf-8"))
     korean = next(q for q in found["answerable"] if q["lang"] == "ko")
@@ -104,7 +124,8 @@ def _serve(services: Sequence[Running]) -> None:
     say("\nstopping; each service drains first")
 
 
-def _how_to_go_on(home: Path, parts: Parts, access: Access) -> str:
+def _how_to_go_on(home: Path, parts: Parts, running: Platform) -> str:
+    access = running.access
     tools, here = Path(sys.executable).parent, Path.cwd()
     path = f"$PWD/{tools.relative_to(here)}" if tools.is_relative_to(here) else str(tools)
     told = " ".join(f'{name}="{value}"' for name, value in access.settings.items())
@@ -129,6 +150,7 @@ Serving until Ctrl-C. In another terminal, in this folder:
   rag ask "회사 노트북을 잃어버리면 얼마 안에 신고해야 하나요?"
   rag search "출장비 정산" --explain
   rag ingest FILE_OR_FOLDER
+  rag trace TRACE_ID; rag top
   rag whoami; rag quota; rag keys create "nightly job" --scope search
   TOKEN={access.token}
   grpcurl {access.flags} {access.target} list

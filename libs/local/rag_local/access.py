@@ -29,6 +29,10 @@ class Access:
             page=f"https://{target}",
         )
 
+    def reading(self, traces: str) -> "Access":
+        """The same, and `rag trace` reads traces at this URL."""
+        return replace(self, settings={**self.settings, "RAG_TRACES_URL": traces})
+
 
 def plain(home: Path) -> Access:
     """In plaintext, with tokens signed by the development key."""

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from rag_local import keys
 from rag_local.access import Access, by_certificate, plain
 from rag_local.edge import edge
 from rag_local.identities import edge_identity, operator
+from rag_local.observed import EDGE_METRICS_PORT, Traced, Watched, traced, watched
 from rag_local.processes import (
     Running,
     StartFailed,
@@ -33,10 +34,15 @@ _READY_SECONDS = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What runs besides the four services: a Vault from which all secrets come, an edge in front."""
+    """What runs besides the four services: a Vault from which all secrets come, an edge in front.
+
+    `traces` is a store of traces, `observe` Prometheus and Alertmanager, which look on.
+    """
 
     vault: bool = False
     edge: bool = False
+    traces: bool = False
+    observe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +52,26 @@ class Platform:
     services: Sequence[Running]
     ready_seconds: float
     access: Access
+    traces: Traced
+    watched: Watched | None
 
 
 @contextmanager
 def platform(
-    home: Path, environment: Mapping[str, str] | None = None, parts: Parts | None = None
+    home: Path,
+    environment: Mapping[str, str] | None = None,
+    parts: Parts | None = None,
+    tell: Callable[[str], None] = lambda _alarm: None,
 ) -> Iterator[Platform]:
-    """The services, healthy, with their data in `home`.
+    """The services, healthy, with their data in `home`; alarms are told, where `observe` looks on.
 
     Raises StartFailed where a port is taken, the model cannot be made ready, or a part ends.
     """
     parts = parts or Parts()
     require_free()
     if parts.edge:
-        require_port(EDGE_PORT, "edge")
+        for port in (EDGE_PORT, EDGE_METRICS_PORT):
+            require_port(port, "edge")
     prepare_model()
     began = time.monotonic()
     with ExitStack() as stack:
@@ -67,6 +79,8 @@ def platform(
         if not trust:
             keys.ensure(home / "keys")
         settings = {"RAG_HOME": str(home), **(environment or {})}
+        spans = stack.enter_context(traced()) if parts.traces else Traced({})
+        settings |= spans.settings
         if parts.edge:
             settings["GATEWAY_ADDRESS_HEADER"] = "x-envoy-external-address"
         own = trust.settings if trust else _nothing
@@ -74,9 +88,16 @@ def platform(
         wait_healthy(services, _READY_SECONDS)
         access = _access(home, trust)
         if parts.edge:
-            started = stack.enter_context(edge(home, _values(home, trust)))
+            values = replace(_values(home, trust), otlp=spans.otlp)
+            started = stack.enter_context(edge(home, values))
             access = access.through(started)
-        yield Platform(services, time.monotonic() - began, access)
+        if spans.url:
+            access = access.reading(spans.url)
+        seconds = time.monotonic() - began
+        looking = None
+        if parts.observe:
+            looking = stack.enter_context(watched(home, edge=parts.edge, tell=tell))
+        yield Platform(services, seconds, access, spans, looking)
 
 
 def _access(home: Path, trust: Trusted | None) -> Access:
@@ -88,7 +109,7 @@ def _access(home: Path, trust: Trusted | None) -> Access:
 
 def _values(home: Path, trust: Trusted | None) -> Values:
     """What the edge is told; with Vault it shows the gateway a certificate from there."""
-    values = Values(port=EDGE_PORT, reflection=True)
+    values = Values(port=EDGE_PORT, reflection=True, metrics_port=EDGE_METRICS_PORT)
     if not trust:
         return values
     identity = (home / "certificates" / "identity").resolve()
