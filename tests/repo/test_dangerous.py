@@ -79,6 +79,7 @@ MEANT = {
         "libs/common/rag_common/rpc/listening.py": "TLS is a setting",
         "libs/client/rag_client/channel.py": "TLS is an option",
         "libs/local/rag_local/processes.py": "health, within one machine",
+        "libs/local/rag_local/traces/receiving.py": "spans, within one machine",
     },
     "a token that is not checked": {
         "services/gateway/rag_gateway/adapters/tokens.py": "whose keys to check it with is in it",

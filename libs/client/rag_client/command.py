@@ -15,6 +15,8 @@ from rag_client.commands.keys import keys
 from rag_client.commands.search import search
 from rag_client.commands.token import token
 from rag_client.commands.tokens import tokens
+from rag_client.commands.top import top
+from rag_client.commands.trace import trace
 
 _HELP = """Answers from your own documents.
 
@@ -40,6 +42,8 @@ app.add_typer(keys, name="keys")
 app.add_typer(tokens, name="tokens")
 app.command("eval")(evaluate)
 app.command()(bench)
+app.command()(trace)
+app.command()(top)
 
 
 def main() -> None:

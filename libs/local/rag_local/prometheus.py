@@ -54,7 +54,7 @@ class Prometheus:
         return self.folder / "prometheus.log"
 
     def query(self, expr: str) -> list[Sample]:
-        """The value of an expression now; a range or a scalar is refused. Raises httpx.HTTPError."""
+        """The value now of an expression that gives series, no scalar. Raises httpx.HTTPError."""
         found = self.ask("query", query=expr)["result"]
         return [Sample(one["metric"], float(one["value"][1])) for one in found]
 
@@ -114,7 +114,7 @@ def serving(command: Sequence[str], ready: str, log: Path) -> Iterator[None]:
             start_new_session=True,
         )
     try:
-        _wait(process, ready, log)
+        _wait(process, Path(command[0]).name, ready, log)
         yield
     finally:
         _end(process)
@@ -152,8 +152,7 @@ def _addressee(url: str) -> dict[str, Any]:
     return {"scheme": parsed.scheme, "static_configs": [{"targets": [parsed.netloc.decode()]}]}
 
 
-def _wait(process: "subprocess.Popen[bytes]", ready: str, log: Path) -> None:
-    name = Path(str(process.args[0])).name  # type: ignore[index]  # a list, as it was given
+def _wait(process: "subprocess.Popen[bytes]", name: str, ready: str, log: Path) -> None:
     end = time.monotonic() + _READY_SECONDS
     while time.monotonic() < end:
         if process.poll() is not None:

@@ -1,0 +1,1 @@
+"""What the platform shows of itself, read for people: traces and metrics."""

@@ -1,0 +1,77 @@
+"""HTTP as this package reads it: a deadline, a bound on the bytes, and errors in one sentence."""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+class Unreachable(OSError):
+    """Nothing answers there, or not in time, or not as HTTP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came."""
+
+    status: int
+    media_type: str
+    body: bytes
+
+
+class Fetching:
+    """Reads pages; made by `fetching`."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def get(self, url: str, *, timeout: float) -> Reply:
+        """The page. Raises Unreachable after `timeout` seconds, or where it is too large."""
+        limit = aiohttp.ClientTimeout(total=timeout)
+        try:
+            async with self._session.get(url, timeout=limit) as reply:
+                return Reply(reply.status, reply.content_type, await _body(reply, url))
+        except TimeoutError as error:
+            raise Unreachable(f"{plain(url)} does not answer within {timeout:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, Unreachable):
+                raise
+            raise Unreachable(f"{plain(url)} does not answer: {_why(error)}") from error
+
+
+@asynccontextmanager
+async def fetching(headers: Mapping[str, str] | None = None) -> AsyncIterator[Fetching]:
+    """One session for all that is read."""
+    async with aiohttp.ClientSession(headers=headers, trust_env=True) as session:
+        yield Fetching(session)
+
+
+def plain(url: str) -> str:
+    """The URL as it may be shown: without the password in it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "that URL"
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+async def _body(reply: aiohttp.ClientResponse, url: str) -> bytes:
+    body = bytearray()
+    async for part in reply.content.iter_chunked(65_536):
+        body += part
+        if len(body) > _MOST_BYTES:
+            raise Unreachable(f"{plain(url)} answers with more than {_MOST_BYTES >> 20} MiB")
+    return bytes(body)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, aiohttp.InvalidURL):
+        return "that is no URL of HTTP"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return type(error).__name__

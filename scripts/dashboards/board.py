@@ -1,0 +1,126 @@
+"""What a dashboard consists of, before Grafana's form of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+# A colour that holds from a value on; the first of a panel's bounds has no value.
+Bound = tuple[float | None, str]
+
+GREEN, YELLOW, RED = "green", "yellow", "red"
+
+
+class Source(Enum):
+    """Whom a query is put to: the variable of a dashboard that names the data source."""
+
+    PROMETHEUS = "prometheus"
+    TEMPO = "tempo"
+    LOKI = "loki"
+
+
+class Kind(Enum):
+    """How a panel shows what its queries find."""
+
+    LINES = "timeseries"
+    AREAS = "stacked timeseries"
+    NUMBER = "stat"
+    STATES = "state-timeline"
+    TABLE = "table"
+    HEAT = "heatmap"
+    TRACE = "traces"
+    LOGS = "logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One expression in the language of its source, and how what it finds is called.
+
+    A unit is for a table alone, whose columns may differ in it.
+    """
+
+    text: str
+    legend: str = ""
+    source: Source = Source.PROMETHEUS
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """A panel; `says` is what one reads from it, `runbooks` the alerts that go with it.
+
+    A table has one column for each query, and a row for each set of their labels. `leads` has uids of
+    dashboards that show more. A width is of 24 columns. `empty` is said where nothing is found.
+    """
+
+    title: str
+    says: str
+    queries: tuple[Query, ...]
+    kind: Kind = Kind.LINES
+    unit: str = "short"
+    bounds: tuple[Bound, ...] = ()
+    names: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    runbooks: tuple[str, ...] = ()
+    leads: tuple[str, ...] = ()
+    most: float | None = None
+    empty: str = ""
+    width: int = 8
+    height: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Panels under one heading."""
+
+    title: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A variable whose values are those of a label; a series of `metric` has it."""
+
+    name: str
+    metric: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """A dashboard. `asks` has the names of variables that a person types in."""
+
+    uid: str
+    title: str
+    about: str
+    sections: tuple[Section, ...]
+    choices: tuple[Choice, ...] = ()
+    asks: tuple[str, ...] = ()
+    window: str = "now-1h"
+
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        """All panels, in their order."""
+        return tuple(panel for section in self.sections for panel in section.panels)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Whom its queries are put to; Prometheus is always among them, and first."""
+        asked = {query.source for panel in self.panels for query in panel.queries}
+        return tuple(one for one in Source if one is Source.PROMETHEUS or one in asked)
+
+
+SERVICE = Choice("service", "rag_build_info", "service")
+INSTANCE = Choice("instance", 'rag_build_info{service=~"$service"}', "instance")
+
+
+def above(warn: float, bad: float) -> tuple[Bound, ...]:
+    """Bounds of what should be low; where both are the same there is no warning."""
+    return ((None, GREEN), *([(warn, YELLOW)] if warn < bad else []), (bad, RED))
+
+
+def below(bad: float, warn: float) -> tuple[Bound, ...]:
+    """Bounds of what should be high; where both are the same there is no warning."""
+    return ((None, RED), *([(bad, YELLOW)] if bad < warn else []), (warn, GREEN))
+
+
+YES_NO = {1: ("yes", GREEN), 0: ("no", RED)}
+NO_YES = {0: ("no", GREEN), 1: ("yes", YELLOW)}

@@ -1,0 +1,43 @@
+"""The forms of PromQL that the panels are made of."""
+
+_WINDOW = "$__rate_interval"
+
+
+def rate(metric: str, by: str = "", where: str = "") -> str:
+    """How fast a counter grows, a second."""
+    return f"sum{_by(by)} (rate({metric}{_where(where)}[{_WINDOW}]))"
+
+
+def quantile(q: float, histogram: str, by: str = "", where: str = "") -> str:
+    """Below which value a share `q` of what a histogram has counted lies."""
+    labels = f"le, {by}" if by else "le"
+    return f"histogram_quantile({q}, {rate(f'{histogram}_bucket', labels, where)})"
+
+
+def mean(histogram: str, by: str = "", where: str = "") -> str:
+    """The average of what a histogram has counted."""
+    return f"{rate(f'{histogram}_sum', by, where)} / {rate(f'{histogram}_count', by, where)}"
+
+
+def buckets(histogram: str, where: str = "") -> str:
+    """A histogram's buckets, each for itself, as a heatmap wants them."""
+    return f"sum by (le) (increase({histogram}_bucket{_where(where)}[{_WINDOW}]))"
+
+
+def share(counter: str, part: str, by: str = "", where: str = "") -> str:
+    """The share of what a counter counts that matches `part`; nothing where none ever did."""
+    both = ", ".join(matchers for matchers in (where, part) if matchers)
+    return f"{rate(counter, by, both)} / {rate(counter, by, where)}"
+
+
+def lacking(counter: str, good: str, by: str = "", where: str = "") -> str:
+    """The share of what a counter counts that is not `good`; 0 where all of it is."""
+    return f"1 - ({share(counter, good, by, where)})"
+
+
+def _by(labels: str) -> str:
+    return f" by ({labels})" if labels else ""
+
+
+def _where(matchers: str) -> str:
+    return f"{{{matchers}}}" if matchers else ""
