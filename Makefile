@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run test check format lint types security protos protos-check openapi eval bench injection settings clean
+.PHONY: help run test check format lint types security protos protos-check openapi eval bench injection settings dashboards alarms pictures clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -16,7 +16,7 @@ $(READY): pyproject.toml scripts/setup.sh
 	@bash scripts/setup.sh $(VENV)
 	@touch $@
 
-run: $(READY) ## start the four services, ingest the samples, ask three questions; ONCE=1 stops then, VAULT=1 EDGE=1 add Vault and Envoy
+run: $(READY) ## start the four services, ingest the samples, ask three questions; ONCE=1 stops then, VAULT=1 EDGE=1 OBSERVE=1 add Vault, Envoy, Prometheus
 	@exec $(BIN)/python -m rag_local
 
 test: $(READY) ## all tests, with the real parts
@@ -43,10 +43,12 @@ types: $(READY) ## mypy, strict
 protos: $(READY) ## generate libs/protos from protos
 	@$(BIN)/python scripts/protos.py
 
-protos-check: $(READY) ## whether libs/protos, docs/openapi.json and the edge's descriptors are current
+protos-check: $(READY) ## whether what is made from the code is current: stubs, OpenAPI, descriptors, dashboards, docs/metrics.md
 	@$(BIN)/python scripts/protos.py --check
 	@$(BIN)/python -m scripts.openapi --check
 	@$(BIN)/python scripts/descriptors.py --check
+	@$(BIN)/python -m scripts.dashboards --check
+	@$(BIN)/python scripts/metrics.py --check
 
 openapi: $(READY) ## write docs/openapi.json and the edge's descriptors from the contract
 	@$(BIN)/python -m scripts.openapi
@@ -58,9 +60,19 @@ security: $(READY) ## unsafe code, secrets, private keys, known vulnerabilities 
 injection: $(READY) ## prompt injection through each backend; writes docs/injection.md
 	@$(BIN)/python scripts/injection.py
 
-settings: $(READY) ## write docs/settings.md, docs/errors.md and the .env templates from the code
+settings: $(READY) ## write docs/settings.md, docs/errors.md, docs/metrics.md and the .env templates from the code
 	@$(BIN)/python scripts/settings.py
 	@$(BIN)/python scripts/errors.py
+	@$(BIN)/python scripts/metrics.py
+
+dashboards: $(READY) ## write Grafana's dashboards from the code
+	@$(BIN)/python -m scripts.dashboards
+
+alarms: $(READY) ## break the platform in five ways, and see which alarm fires and when (20 minutes)
+	@$(BIN)/python scripts/alarms.py
+
+pictures: $(READY) ## the pictures of docs/operations.md, from a real run
+	@$(BIN)/python -m scripts.pictures
 
 eval: $(READY) ## quality on the sets in DATA, through a running gateway; writes docs/quality.md
 	@$(BIN)/python scripts/evaluate.py $(DATA)

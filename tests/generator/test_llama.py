@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rag_common import errors
+from rag_common import errors, telemetry
 from rag_common.settings import SettingsInvalid
 from rag_generator.core import Finish
 from tests.generator import smol
+from tests.generator.service import receiving, span
 from tests.parts import require
+from tests.receiver import attributes
 
 require("xllamacpp", "pip install 'xllamacpp>=2026.1'")
 
@@ -86,6 +88,29 @@ async def test_too_many_waiting_are_refused_and_the_others_answered() -> None:
     assert isinstance(refused, errors.ResourceExhausted)
     assert refused.retry_after
     assert all(isinstance(answer, list) for answer in answers)
+
+
+async def test_an_answer_is_a_span_and_waiting_for_a_turn_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with receiving(monkeypatch) as receiver:
+        told = telemetry.configure("generator", "1")
+        async with llama(smol.gguf(), parallel=1) as model:
+            with told.serving("call", None, {}):
+                async with aclosing(model.write("", _STORY, smol.sampling(1500))) as writing:
+                    await anext(writing)
+                    waiting = asyncio.create_task(smol.written(model, "Hi", 2))
+                    await asyncio.sleep(0)
+                await waiting
+        told.close()
+        queue = await span(receiver, "llama.queue")
+        chats = [one for one in receiver.spans("rag-generator") if one.name == "chat smol"]
+    assert [chat.status.message for chat in chats] == ["CANCELLED", ""]
+    assert queue.end_time_unix_nano <= chats[1].start_time_unix_nano
+    told_of = attributes(chats[1])
+    assert told_of["gen_ai.provider.name"] == "llama.cpp"
+    assert told_of["gen_ai.usage.output_tokens"] == 2
+    assert "server.address" not in told_of
 
 
 async def test_a_prompt_over_the_context_is_refused(model: LlamaModel) -> None:

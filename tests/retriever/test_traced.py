@@ -1,0 +1,150 @@
+"""The engine's calls in spans and metrics: what they say, and that they say nothing of documents."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from opentelemetry.trace import SpanKind, StatusCode
+
+from rag_common import tracing
+from rag_common.errors import IndexNotFound, Unavailable
+from rag_common.metrics import Metrics
+from rag_retriever.adapters.edge import EdgeCatalog
+from rag_retriever.adapters.traced import TracedCatalog
+from rag_retriever.core import Retriever, Search
+from rag_retriever.filters import Scope
+from rag_retriever.instruments import Instruments
+from rag_retriever.passages import Query, SparseVector
+from rag_retriever.ports import Catalog
+from tests.contracts.samples import SPEC, TEAM, chunk, document, put, vector
+from tests.embedder.recording import Recorded, below, told
+from tests.retriever.service import Here
+
+MARK = "표식-7f3a9c"
+
+
+@asynccontextmanager
+async def traced(folder: Path, recorded: Recorded) -> AsyncIterator[Catalog]:
+    instruments = Instruments(recorded.metrics)
+    async with EdgeCatalog(folder, background=False, instruments=instruments) as catalog:
+        yield TracedCatalog(catalog, recorded.metrics.dependencies)
+
+
+def seconds(recorded: Recorded, operation: str, error: str = "") -> float:
+    """How many calls the histogram has of this operation."""
+    labels = f'{{error="{error}",operation="{operation}",system="qdrant"}}'
+    return recorded.value(f"rag_dependency_duration_seconds_count{labels}")
+
+
+async def test_a_search_is_two_spans_with_the_databases_names(tmp_path: Path) -> None:
+    recorded = Recorded()
+    async with traced(tmp_path, recorded) as catalog:
+        await catalog.create(SPEC)
+        await put(await catalog.open(""), document(passages=3))
+        query = Query(vector(0), SparseVector((1,), (1.0,)))
+        search = Search("", TEAM, query, SPEC.fingerprint)
+        with recorded.telemetry.serving("Search", None, {}):
+            assert (await Retriever(catalog, Here()).search(search)).hits
+    spans = recorded.kept.get_finished_spans()
+    assert [span.name for span in spans] == ["query_points", "retrieve", "Search"]
+    assert all(below(span, spans[-1]) for span in spans[:-1])
+    assert {span.kind for span in spans[:-1]} == {SpanKind.CLIENT}
+    names = ("db.system.name", "db.operation.name", "db.collection.name")
+    assert told(spans[0], *names) == ["qdrant", "query_points", "main"]
+    assert told(spans[1], *names, "rag.points") == ["qdrant", "retrieve", "main", 3]
+
+
+async def test_every_call_is_timed_by_its_operation(tmp_path: Path) -> None:
+    recorded = Recorded()
+    async with traced(tmp_path, recorded) as catalog:
+        await catalog.create(SPEC)
+        index = await catalog.open("")
+        stored = await put(index, document(passages=2))
+        await index.count(TEAM)
+        await index.documents(TEAM, "", 10)
+        await index.chunks(stored.key, 0, 10)
+        await index.delete(stored.key)
+    for operation in ("upsert", "publish", "count", "scroll", "retrieve", "delete"):
+        assert seconds(recorded, operation) == 1, operation
+
+
+async def test_nothing_of_a_document_is_in_a_span_or_a_metric(tmp_path: Path) -> None:
+    recorded = Recorded()
+    async with traced(tmp_path, recorded) as catalog:
+        await catalog.create(SPEC)
+        index = await catalog.open("")
+        with recorded.telemetry.serving("Upsert", None, {}):
+            stored = document(MARK, tenant=MARK, collection=MARK, metadata={"key": MARK})
+            await put(index, stored, [chunk(0, text=MARK)])
+            scope = Scope(MARK, (MARK,))
+            [hit] = (await index.candidates(scope, Query(vector(0), None), 5)).dense
+            assert (await index.passages(scope, [hit.id]))[0].chunk.text == MARK
+            await index.document(stored.key)
+            await index.delete(stored.key)
+    spans = recorded.kept.get_finished_spans()
+    assert len(spans) >= 5
+    assert not any(MARK in span.to_json(indent=None) for span in spans)
+    assert not any(stored.key.point_id() in span.to_json() for span in spans)
+    assert MARK not in recorded.page()
+
+
+async def test_an_engine_that_fails_is_in_the_span_and_the_histogram(tmp_path: Path) -> None:
+    recorded = Recorded()
+    async with traced(tmp_path, recorded) as catalog:
+        await catalog.create(SPEC)
+        index = await catalog.open("")
+        with recorded.telemetry.serving("Search", None, {}), pytest.raises(Unavailable) as raised:
+            # Twelve bytes are three numbers less than the engine wants: it refuses, we are unavailable.
+            await index.candidates(TEAM, Query(None, SparseVector((1, 1), (1.0,))), 5)
+    [span] = recorded.spans("query_points")
+    assert span.status.status_code is StatusCode.ERROR
+    assert told(span, "error.type") == [raised.value.reason]
+    assert seconds(recorded, "query_points", raised.value.reason) == 1
+
+
+async def test_an_unknown_index_is_no_failure_of_the_engine(tmp_path: Path) -> None:
+    recorded = Recorded()
+    async with traced(tmp_path, recorded) as catalog:
+        with pytest.raises(IndexNotFound):
+            await catalog.open("nothing")
+    assert seconds(recorded, "open") == 1
+
+
+async def test_optimizing_is_a_trace_of_its_own(tmp_path: Path) -> None:
+    recorded = Recorded()
+    tracing.use(recorded.tracer)
+    async with traced(tmp_path, recorded) as catalog:
+        await catalog.create(SPEC)
+        await put(await catalog.open(""), document(passages=5))
+        with recorded.telemetry.serving("OptimizeIndex", None, {}):
+            await catalog.optimize("")
+    [span], [call] = recorded.spans("optimize"), recorded.spans("OptimizeIndex")
+    assert span.parent is None
+    assert span.context.trace_id != call.context.trace_id
+    assert told(span, "db.collection.name", "rag.points") == ["main", 6]
+    assert recorded.value('rag_index_optimize_duration_seconds_count{outcome="ok"}') == 1
+
+
+async def test_leaving_while_optimizing_counts_as_cancelled(tmp_path: Path) -> None:
+    recorded = Recorded()
+    tracing.use(recorded.tracer)
+    async with traced(tmp_path, recorded) as catalog:
+        await catalog.create(SPEC)
+        await put(await catalog.open(""), document(passages=5))
+        optimizing = asyncio.create_task(catalog.optimize(""))
+        await put(await catalog.open(""), document("other"))
+    await asyncio.gather(optimizing, return_exceptions=True)
+    [span] = recorded.spans("optimize")
+    assert told(span, "error.type") == ["CANCELLED"]
+    assert recorded.value('rag_index_optimize_duration_seconds_count{outcome="cancelled"}') == 1
+
+
+async def test_nothing_is_recorded_outside_of_a_call(tmp_path: Path) -> None:
+    recorded = Recorded(Metrics())
+    async with traced(tmp_path, recorded) as catalog:
+        await catalog.create(SPEC)
+        await put(await catalog.open(""), document())
+    assert recorded.kept.get_finished_spans() == ()
+    assert seconds(recorded, "upsert") == 1
