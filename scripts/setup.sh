@@ -40,6 +40,11 @@ watching() {
   rm -r "$folder/packages"
   for name in prometheus promtool amtool; do ln -sf "../observability/usr/bin/$name" "$venv/bin/$name"; done
   alertmanager_script > "$venv/bin/alertmanager" && chmod +x "$venv/bin/alertmanager"
+  if ! "$venv/bin/alertmanager" --version >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
+    # Without namespaces, as in some containers: its templates go where it looks for them.
+    mkdir -p /usr/share/prometheus
+    ln -sfn "$(readlink -f "$folder")/usr/share/prometheus/alertmanager" /usr/share/prometheus/alertmanager
+  fi
   if ! "$venv/bin/alertmanager" --version >/dev/null 2>&1; then
     rm "$venv/bin/alertmanager"
     unwatched "alertmanager: Debian's wants to be installed, or user namespaces to be allowed"

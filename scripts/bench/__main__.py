@@ -1,10 +1,10 @@
-"""The bare model, the platform, what its edge costs and whether it is fair, in one run: [OUTPUT]."""
+"""The bare model, the platform, what its edge and tracing cost and whether it is fair, in one run: [OUTPUT]."""
 
 import os
 import sys
 from pathlib import Path
 
-from scripts.bench import costs, fairness, speed
+from scripts.bench import costs, fairness, speed, tracing
 from scripts.bench.pair import pair
 from scripts.bench.report import Found, page
 
@@ -39,6 +39,9 @@ def measured(home: Path, models: Path) -> Found:
     say("what the edge costs")
     with pair(home / "pair") as ways:
         found.costs = costs.costs(ways, home / "pair" / "plain", seconds=SECONDS / 3)
+    say("what tracing costs")
+    with tracing.both(home / "tracing") as ways:
+        found.traced = costs.costs(ways, home / "tracing", seconds=SECONDS / 3)
     found.bare = speed.mean(before, speed.bare(models, SECONDS / 2))
     return found
 

@@ -26,6 +26,26 @@ def cost_section(costs: Sequence[Cost]) -> list[str]:
     ]
 
 
+def tracing_section(costs: Sequence[Cost]) -> list[str]:
+    silent, traced = costs
+    slower, more = traced.slower(silent), traced.over(silent)
+    rows = [
+        [cost.way, f"{sum(cost.rates) / len(cost.rates):.1f}", f"{sum(cost.parts.values()):.1f}"]
+        for cost in costs
+    ]
+    return [
+        "## What tracing costs",
+        "",
+        f"Two platforms side by side, {AT_ONCE} searches at once on each in turn, {ROUNDS} rounds; one "
+        "sends the spans of every call to a collector on the same cores.",
+        "",
+        *table(["platform", "searches/s", "CPU ms/search"], rows),
+        "",
+        f"Traced, a search costs {more.mean:+.2f} ± {more.error:.2f} ms of CPU, and there are "
+        f"{slower.mean:.1%} ± {slower.error:.1%} fewer a second.",
+    ]
+
+
 def _beside(costs: Sequence[Cost]) -> tuple[Sequence[Cost], list[Cost], list[Cost]]:
     """Each way, the first of all, and the same platform's without the edge, which comes before it."""
     without = [costs[number - number % 2] for number in range(len(costs))]

@@ -29,7 +29,7 @@ _PASSAGES = 240
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """How many milliseconds more, round by round, and the standard error of that."""
+    """How much more, round by round, and the standard error of that."""
 
     mean: float
     error: float
@@ -37,10 +37,14 @@ class Extra:
 
 @dataclass(slots=True)
 class Cost:
-    """What searches by one way cost the servers' processes; `alone` are latencies without company."""
+    """What searches by one way cost the servers' processes; `alone` are latencies without company.
+
+    `rates` are searches a second, round by round.
+    """
 
     way: str
     rounds: list[Mapping[str, float]] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
     alone: list[float] = field(default_factory=list)
 
     @property
@@ -56,8 +60,16 @@ class Cost:
     def over(self, other: "Cost") -> Extra:
         """What this way costs more than the other."""
         pairs = zip(self.rounds, other.rounds, strict=True)
-        more = [sum(own.values()) - sum(others.values()) for own, others in pairs]
-        return Extra(mean(more), stdev(more) / math.sqrt(len(more)))
+        return _extra([sum(own.values()) - sum(others.values()) for own, others in pairs])
+
+    def slower(self, other: "Cost") -> Extra:
+        """By what share of the other's it has fewer searches a second."""
+        pairs = zip(self.rates, other.rates, strict=True)
+        return _extra([1 - own / others for own, others in pairs])
+
+
+def _extra(found: Sequence[float]) -> Extra:
+    return Extra(mean(found), stdev(found) / math.sqrt(len(found)))
 
 
 def costs(ways: Sequence[Way], plain_home: Path, *, seconds: float) -> list[Cost]:
@@ -94,6 +106,7 @@ async def _round(cost: Cost, way: Way, search: Searches, seconds: float) -> None
     used = watch.read()
     each = {name: one.cpu_seconds * 1000 / len(loop.latencies) for name, one in used.items()}
     cost.rounds.append(each)
+    cost.rates.append(len(loop.latencies) / seconds)
     cost.alone += (await closed_loop(search, 1, seconds / 2)).latencies
     sys.stderr.write(f"  {way.name}: {sum(each.values()):.1f} ms\n")
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scripts.bench.comparisons import cost_section, fairness_section
+from scripts.bench.comparisons import cost_section, fairness_section, tracing_section
 from scripts.bench.costs import Cost
 from scripts.bench.fairness import Share
 from scripts.bench.tables import table
@@ -24,6 +24,7 @@ class Found:
     shares: list[Share]
     bare: dict[str, Any] = field(default_factory=dict)
     costs: list[Cost] = field(default_factory=list)
+    traced: list[Cost] = field(default_factory=list)
 
 
 def page(found: Found) -> str:
@@ -34,6 +35,7 @@ def page(found: Found) -> str:
         search_section(found.bare, found.load),
         stream_section(found.load),
         cost_section(found.costs),
+        tracing_section(found.traced),
         fairness_section(found.shares),
         ingest_section(found.bare, found.load),
         services_section(found.idle, found.memory, found.ready),

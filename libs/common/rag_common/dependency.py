@@ -1,6 +1,5 @@
 """Calls to a data store or an outside system: a span and a duration each, failed ones by their error."""
 
-import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from contextlib import contextmanager
 from prometheus_client import Histogram
 
 from rag_common import tracing
-from rag_common.tracing import CANCELLED, Attributes, Span
+from rag_common.tracing import Attributes, Span
 
 
 class Dependency:
@@ -28,11 +27,8 @@ class Dependency:
         with tracing.span(operation, "client", told) as span:
             try:
                 yield span
-            except (asyncio.CancelledError, GeneratorExit):
-                error = CANCELLED
-                raise
-            except Exception as failure:
-                error = getattr(failure, "reason", None) or type(failure).__name__
+            except BaseException as failure:
+                error = tracing.reason(failure)
                 raise
             finally:
                 seconds = time.monotonic() - began

@@ -1,6 +1,7 @@
 """What a service counts and measures, for Prometheus to fetch or OTLP to send."""
 
 import platform
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,15 +29,23 @@ SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1)
 # How many, as passages or texts.
 COUNTS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256)
 
+_EXEMPLAR_SECONDS = 1.0
+
 
 class Traced(Histogram):
-    """A histogram whose buckets remember the trace of a value that fell into them."""
+    """A histogram whose buckets remember the trace of a value that fell into them, now and then."""
+
+    _told_at = 0.0
+    _most_told = 0.0
 
     def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
         """Add a value, measured in the span that runs."""
-        if exemplar is None:
-            at = tracing.current()
-            if at.recording:
+        at = tracing.current()
+        if exemplar is None and at.recording:
+            now = time.monotonic()
+            # An exemplar costs more than the rest of this, and a scrape sees but the last one.
+            if now - self._told_at >= _EXEMPLAR_SECONDS or amount > self._most_told:
+                self._told_at, self._most_told = now, amount
                 exemplar = {"trace_id": at.position.trace_id, "span_id": at.position.span_id}
         super().observe(amount, exemplar)
 

@@ -3,13 +3,12 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 from rag_common import logs, tracing
 from rag_common.context import Trace
 from rag_common.metrics import Metrics
 from rag_common.settings import SettingsInvalid
-from rag_common.tracing import Attributes, Span
+from rag_common.tracing import Attributes, Recorder, Span
 
 _SIGNALS = ("traces", "metrics", "logs")
 
@@ -17,22 +16,18 @@ _SIGNALS = ("traces", "metrics", "logs")
 class Telemetry:
     """Opens the spans that begin in this service, and holds what is counted.
 
-    Without a tracer it only hands the caller's trace on.
+    Without a recorder it only hands the caller's trace on.
     """
 
-    def __init__(self, metrics: Metrics | None = None, tracer: Any = None) -> None:
+    def __init__(self, metrics: Metrics | None = None, recorder: Recorder | None = None) -> None:
         self.metrics = metrics or Metrics()
-        self._tracer = tracer
+        self._recorder = recorder
         self._sending = ExitStack()
 
     @contextmanager
     def serving(self, name: str, parent: Trace | None, attributes: Attributes) -> Iterator[Span]:
         """Serve a call inside: a span below the caller's, or a new trace. Whoever serves says how it ended."""
-        if not self._tracer:
-            yield Span(parent or Trace.new())
-            return
-        above = parent and tracing.remote(parent)
-        made = tracing.started(self._tracer, name, "server", above, attributes)
+        made = tracing.begun(self._recorder, name, "server", parent, attributes)
         with tracing.inside(made):
             try:
                 yield made

@@ -14,7 +14,6 @@ from rag_common.settings import SettingsInvalid
 
 _GRPC, _HTTP = "grpc", "http/protobuf"
 _EXPORTERS = {
-    "traces": ("trace_exporter", "OTLPSpanExporter"),
     "metrics": ("metric_exporter", "OTLPMetricExporter"),
     "logs": ("_log_exporter", "OTLPLogExporter"),
 }
@@ -36,12 +35,28 @@ def resource(service: str, version: str, region: str) -> Resource:
 
 
 def exporter(signal: str) -> Any:
-    """The exporter of traces, metrics or logs. Raises SettingsInvalid for an unknown protocol."""
-    # It logs each failure itself, at length; the counts of the outbox say the same.
-    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+    """OpenTelemetry's exporter of metrics or logs. Raises SettingsInvalid for an unknown protocol."""
+    _quiet()
     package = "grpc" if protocol(signal) == _GRPC else "http"
     module, name = _EXPORTERS[signal]
     return getattr(import_module(f"opentelemetry.exporter.otlp.proto.{package}.{module}"), name)()
+
+
+def span_exporter(who: Resource) -> Any:
+    """OpenTelemetry's exporter of spans, which takes ours. Raises SettingsInvalid."""
+    _quiet()
+    if protocol("traces") == _GRPC:
+        from rag_common.otlp.grpc import GrpcSpans
+
+        return GrpcSpans(who)
+    from rag_common.otlp.http import HttpSpans
+
+    return HttpSpans(who)
+
+
+def _quiet() -> None:
+    """Exporters log each failure, at length; the counts of the outbox say the same."""
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 
 
 def protocol(signal: str) -> str:

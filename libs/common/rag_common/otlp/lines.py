@@ -9,10 +9,12 @@ from opentelemetry.context import Context
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import set_span_in_context
 
 from rag_common import tracing
 from rag_common.context import Trace
 from rag_common.otlp.outbox import Outbox
+from rag_common.otlp.recording import remote
 
 _SEVERITY = {
     "debug": SeverityNumber.DEBUG,
@@ -50,13 +52,9 @@ class Lines:
 
 def _context(trace_id: str) -> Context:
     """Where the line belongs: to the span that runs, else to the call's trace."""
-    from opentelemetry.trace import set_span_in_context
-
     at = tracing.current()
     position = at.position if at.recording else Trace.parse(f"00-{trace_id}-{'f' * 16}-01")
-    if not position:
-        return Context()
-    return set_span_in_context(tracing.remote(position), Context())
+    return set_span_in_context(remote(position), Context()) if position else Context()
 
 
 def _plain(value: Any) -> Any:

@@ -5,15 +5,21 @@ from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
 
 from rag_common import logs, tracing
 from rag_common.metrics import Metrics, Sent
-from rag_common.otlp.exporters import arrived, batches, exporter, resource, wanted
+from rag_common.otlp.exporters import (
+    arrived,
+    batches,
+    exporter,
+    resource,
+    span_exporter,
+    wanted,
+)
 from rag_common.otlp.lines import Lines
 from rag_common.otlp.outbox import Bounds, Outbox
 from rag_common.otlp.readings import Readings
-from rag_common.otlp.spans import Forwarding
+from rag_common.otlp.recording import Recording, configured
 from rag_common.settings import SettingsInvalid
 from rag_common.telemetry import Telemetry
 
@@ -26,8 +32,8 @@ def opened(metrics: Metrics, service: str, version: str, region: str) -> Telemet
     # Closed the other way round: what sends before what it sends by.
     who = resource(service, version, region)
     closing: list[Callable[[], None]] = []
-    tracer = _traces(who, metrics, closing) if wanted("traces") else None
-    telemetry = Telemetry(metrics, tracer)
+    recorder = _traces(who, metrics, closing) if wanted("traces") else None
+    telemetry = Telemetry(metrics, recorder)
     if wanted("logs"):
         _lines(who, metrics, closing)
     if wanted("metrics"):
@@ -37,16 +43,15 @@ def opened(metrics: Metrics, service: str, version: str, region: str) -> Telemet
     return telemetry
 
 
-def _traces(who: Resource, metrics: Metrics, closing: list[Callable[[], None]]) -> Any:
-    provider = TracerProvider(resource=who, shutdown_on_exit=False)
-    provider.add_span_processor(Forwarding(_outbox("traces", metrics, closing)))
-    tracer = provider.get_tracer("rag")
-    tracing.use(tracer)
-    return tracer
+def _traces(who: Resource, metrics: Metrics, closing: list[Callable[[], None]]) -> Recording:
+    outbox = _outbox("traces", span_exporter(who), metrics, closing)
+    recording = Recording(configured(), outbox.put)
+    tracing.use(recording)
+    return recording
 
 
 def _lines(who: Resource, metrics: Metrics, closing: list[Callable[[], None]]) -> None:
-    logs.listen(Lines(_outbox("logs", metrics, closing), who))
+    logs.listen(Lines(_outbox("logs", exporter("logs"), metrics, closing), who))
 
 
 def _readings(who: Resource, metrics: Metrics, closing: list[Callable[[], None]]) -> None:
@@ -61,8 +66,9 @@ def _readings(who: Resource, metrics: Metrics, closing: list[Callable[[], None]]
     closing.append(lambda: reading.close(_CLOSE_SECONDS))
 
 
-def _outbox(signal: str, metrics: Metrics, closing: list[Callable[[], None]]) -> Outbox[Any]:
-    exporting = exporter(signal)
+def _outbox(
+    signal: str, exporting: Any, metrics: Metrics, closing: list[Callable[[], None]]
+) -> Outbox[Any]:
     prefix = "OTEL_BSP" if signal == "traces" else "OTEL_BLRP"
     bounds = Bounds(
         queue=int(_number(f"{prefix}_MAX_QUEUE_SIZE", 2048)),
