@@ -87,6 +87,8 @@ def attributes(of: Any) -> dict[str, Any]:
 
 def _value(value: Any) -> Any:
     kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return tuple(_value(one) for one in value.array_value.values)
     return getattr(value, kind) if kind else None
 
 

@@ -22,7 +22,7 @@ async def test_documents_of_all_tenants_are_counted_once(catalog: Catalog, index
 
 
 async def test_names_that_look_like_scopes_are_counted_once(catalog: Catalog, index: Index) -> None:
-    for tenant in ("4:team/4:wiki", "team", "team/4:wiki", "a/b:c", ""[:0] or "6:other"):
+    for tenant in ("4:team/4:wiki", "team", "team/4:wiki", "a/b:c", "6:other"):
         await put(index, document("d", tenant=tenant, collection="4:wiki", passages=2))
     held = await catalog.holdings("")
     assert (held.documents, held.chunks) == (5, 10)
@@ -60,13 +60,14 @@ async def test_a_document_that_announces_more_than_is_there_is_drift(
 async def test_drift_is_not_said_of_an_index_that_is_written_to(
     catalog: Catalog, index: Index
 ) -> None:
-    for number in range(300):
+    for number in range(150):
         await put(index, document(f"d{number}"))
     comparing = asyncio.create_task(catalog.drift(""))
     written = 0
     while not comparing.done():
         await put(index, document("late", version=f"v{written}"))
         written += 1
+        await asyncio.sleep(0)
     assert await comparing in (None, 0)
     assert await catalog.drift("") == 0
-    assert (await index.count(TEAM))[0] == 301
+    assert (await index.count(TEAM))[0] == 151

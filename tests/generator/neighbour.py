@@ -79,8 +79,8 @@ class ScriptedServer:
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, one request. `left` is set when the client has gone before the end."""
-        head, request = await _request(reader)
-        self.heads.append(head)
+        sent, request = await _request(reader)
+        self.heads.append(sent)
         self.requests.append(request)
         self.asked.set()
         reply = self.replies[min(len(self.requests), len(self.replies)) - 1]

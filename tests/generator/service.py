@@ -39,7 +39,7 @@ def receiving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 class Running:
     """A generator, and a channel to it."""
 
-    stub: GeneratorServiceStub
+    stub: Any
     page_url: str
 
     async def ask(self, model: str = MODEL, **given: Any) -> pb.GenerateResponse:
@@ -62,9 +62,8 @@ class Running:
 
     async def counted(self, name: str, **labels: str) -> float:
         """The sample's value once there is one over 0."""
-        found = await until(lambda: self.value(name, **labels), f"{name} {labels}", seconds=20)
-        assert found is not None
-        return found
+        what = f"{name} {labels}"
+        return float(await until(lambda: self.value(name, **labels), what, seconds=20))
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from rag_retriever.instruments import Instruments
 from rag_retriever.ports import Catalog, IndexInfo
 from rag_retriever.sampling import Sampler, Stamp, sampled
 from tests.contracts.samples import SPEC, document, put
-from tests.embedder.recording import Recorded
+from tests.recording import Recorded
 from tests.waiting import until
 
 
@@ -114,9 +114,11 @@ class Broken(EdgeCatalog):
 async def test_an_engine_that_does_not_answer_is_logged_and_fails_nothing(tmp_path: Path) -> None:
     recorded = Recorded()
     with capture_logs() as lines:
-        async with Broken(tmp_path) as catalog:
-            async with sampled(catalog, Instruments(recorded.metrics), None):
-                await until(lambda: len(lines) >= 2, "both samples are logged")
+        async with (
+            Broken(tmp_path) as catalog,
+            sampled(catalog, Instruments(recorded.metrics), None),
+        ):
+            await until(lambda: len(lines) >= 2, "both samples are logged")
     assert {(line["event"], line["sample"], line["error"]) for line in lines} == {
         ("sample_failed", "sizes", "Unavailable"),
         ("sample_failed", "drifts", "Unavailable"),

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from rag_common.context import Trace
 
-Value = str | int | float | bool
+Value = str | int | float | bool | tuple[str, ...]
 Attributes = Mapping[str, Value]
 
 CANCELLED = "CANCELLED"

@@ -21,10 +21,12 @@ from rag_common.trust import trusted
 from rag_embedder.batching import Policy, Scheduler
 from rag_embedder.callers import CALLERS
 from rag_embedder.core import Embedder, Engine, Model, Reranker, Vector
+from rag_embedder.instruments import Instruments
 from rag_embedder.library import prepared
 from rag_embedder.servicer import EmbedderServicer
 from rag_embedder.settings import Settings
 from rag_embedder.sparse import Bm25
+from rag_embedder.watch import Watch, show
 
 log = structlog.get_logger()
 
@@ -35,15 +37,16 @@ SERVICE = "rag.embedder.v1.EmbedderService"
 async def app(settings: Settings) -> AsyncIterator[Ports]:
     """Serve; the model loads meanwhile, and until it has calls get MODEL_LOADING."""
     logs.configure("embedder", settings.log_level, settings.log_format)
-    tracing = telemetry.configure("embedder", version("rag-platform"))
+    tracing = telemetry.configure("embedder", version("rag-platform"), settings.region)
     directory = _directory(settings)
     _import(settings)
     async with AsyncExitStack() as stack:
         stack.callback(tracing.close)
-        trust = await stack.enter_async_context(trusted(settings, "embedder"))
+        trust = await stack.enter_async_context(trusted(settings, "embedder", tracing.metrics))
         trust.measure(tracing.metrics)
         analysis = stack.enter_context(ThreadPoolExecutor(1, "analysis"))
-        loading = asyncio.create_task(_load(settings, directory, stack))
+        instruments = Instruments(tracing.metrics)
+        loading = asyncio.create_task(_load(settings, directory, stack, instruments))
         stack.callback(loading.cancel)
         embedder = Embedder(
             lambda: _loaded(loading), analysis, text_characters=settings.text_characters
@@ -86,7 +89,9 @@ def _directory(settings: Settings) -> Path | None:
     return directory
 
 
-async def _load(settings: Settings, directory: Path | None, stack: AsyncExitStack) -> Engine:
+async def _load(
+    settings: Settings, directory: Path | None, stack: AsyncExitStack, instruments: Instruments
+) -> Engine:
     """Load everything in threads, then start the lanes."""
     started = asyncio.get_running_loop().time()
     model, (analyzer, sparse), reranker = await asyncio.gather(
@@ -94,11 +99,22 @@ async def _load(settings: Settings, directory: Path | None, stack: AsyncExitStac
         asyncio.to_thread(_sparse),
         asyncio.to_thread(_reranker, settings),
     )
-    queue: Scheduler[Vector] = Scheduler(model.encode, _policy(settings))
+    policy, watch = _policy(settings), Watch(instruments, model.manifest.name)
+    queue: Scheduler[Vector] = Scheduler(model.encode, policy, watch)
     await stack.enter_async_context(queue)
+    show(instruments, queue, policy)
     seconds = asyncio.get_running_loop().time() - started
+    _tell(instruments, model, seconds)
     log.info("model_loaded", fingerprint=model.fingerprint, seconds=round(seconds, 2))
     return Engine(model, sparse, analyzer, queue, reranker)
+
+
+def _tell(instruments: Instruments, model: Model, seconds: float) -> None:
+    facts = model.manifest
+    labels = (facts.name, model.fingerprint, facts.runtime, facts.precision)
+    instruments.model_info.labels(*labels).set(1)
+    instruments.model_load_seconds.set(seconds)
+    instruments.model_loaded.set(1)
 
 
 def _loaded(loading: "asyncio.Task[Engine]") -> Engine:

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
 from rag_common import errors
+from rag_embedder.observation import Asked, Batch, Observer, Unobserved
 from rag_embedder.turns import Job, Turns
 
 Output = TypeVar("Output")
@@ -59,9 +60,13 @@ class Scheduler(Generic[Output]):
     An async context manager: its lanes run inside the block, and leaving it ends what waits.
     """
 
-    def __init__(self, compute: Compute[Output], policy: Policy) -> None:
+    def __init__(
+        self, compute: Compute[Output], policy: Policy, observer: Observer | None = None
+    ) -> None:
         self._compute = compute
         self._policy = policy
+        self._observer = observer or Unobserved()
+        self.busy = 0
         self._turns: Turns[Output] = Turns(_WEIGHTS)
         self._seconds_per_token = 0.0005
         self._work = asyncio.Event()
@@ -92,14 +97,35 @@ class Scheduler(Generic[Output]):
         """
         self._admit(batch, payer)
         loop = asyncio.get_running_loop()
-        jobs = [Job[Output](ids, loop.create_future()) for ids in batch]
+        asked = Asked(priority, len(batch), sum(map(len, batch)))
+        jobs = [Job[Output](ids, loop.create_future(), asked) for ids in batch]
         request = self._turns.add(self._in_order(jobs), priority, payer)
         self._work.set()
+        self._observer.came(asked)
         try:
             outputs = await asyncio.gather(*(job.future for job in jobs))
+        except BaseException as error:
+            self._observer.went(asked, _waited(jobs), error)
+            raise
         finally:
             self._turns.drop(request)
-        return Outcome(outputs, max(job.waited for job in jobs), sum(job.computed for job in jobs))
+        self._observer.went(asked, _waited(jobs), None)
+        return Outcome(outputs, _waited(jobs), sum(job.computed for job in jobs))
+
+    def waiting(self, priority: Priority) -> int:
+        """How many texts of this priority wait."""
+        return self._turns.waiting(priority)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens wait."""
+        return self._turns.tokens
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the text that waits longest has waited; 0 where none waits."""
+        queued = self._turns.oldest()
+        return 0.0 if queued is None else monotonic() - queued
 
     def _admit(self, batch: Sequence[list[int]], payer: str) -> None:
         if self._closed:
@@ -145,28 +171,52 @@ class Scheduler(Generic[Output]):
         return batch
 
     async def _run(self, batch: list[Job[Output]]) -> None:
-        started = monotonic()
-        loop = asyncio.get_running_loop()
-        ids = [job.ids for job in batch]
+        began = monotonic()
+        for job in batch:
+            job.begin(began)
+        self.busy += 1
         try:
-            outputs = await loop.run_in_executor(self._pool, self._compute, ids)
-            done = list(zip(batch, outputs, strict=True))
+            await self._computed(batch, began)
         except asyncio.CancelledError:
             _fail(batch, _closing())
             raise
         except Exception as error:
+            self._observe(batch, began, monotonic(), error)
             _fail(batch, error)
-            return
-        seconds = monotonic() - started
-        self._learn(seconds / max(sum(map(len, ids)), 1))
+        finally:
+            self.busy -= 1
+
+    async def _computed(self, batch: list[Job[Output]], began: float) -> None:
+        loop = asyncio.get_running_loop()
+        ids = [job.ids for job in batch]
+        outputs = await loop.run_in_executor(self._pool, self._compute, ids)
+        done = list(zip(batch, outputs, strict=True))
+        ended = monotonic()
+        self._learn((ended - began) / max(sum(map(len, ids)), 1))
+        self._observe(batch, began, ended)
         for job, output in done:
-            job.waited = started - job.queued
-            job.computed = seconds / len(batch)
+            job.computed = (ended - began) / len(batch)
             if not job.future.done():
                 job.future.set_result(output)
 
+    def _observe(
+        self,
+        batch: list[Job[Output]],
+        began: float,
+        ended: float,
+        error: Exception | None = None,
+    ) -> None:
+        texts = [(job.asked, len(job.ids)) for job in batch]
+        self._observer.ran(Batch(texts, began, ended, error))
+
     def _learn(self, seconds_per_token: float) -> None:
         self._seconds_per_token += 0.1 * (seconds_per_token - self._seconds_per_token)
+
+
+def _waited(jobs: Iterable[Job[Output]]) -> float:
+    """Seconds of the longest wait; one that has not begun waits until now."""
+    now = monotonic()
+    return max(now - job.asked.queued if job.waited is None else job.waited for job in jobs)
 
 
 def _closing() -> errors.Draining:

@@ -1,18 +1,22 @@
 """The embedder's protobuf messages to its core and back."""
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
+from dataclasses import dataclass
 
 from rag.embedder.v1 import embedder_service_pb2 as pb
 from rag.embedder.v1.embedder_service_pb2_grpc import EmbedderServiceServicer
 from rag.types.v1 import vector_pb2
-from rag_common import errors
+from rag_common import errors, tracing
 from rag_common.context import CALL
 from rag_common.rpc.types import Context
+from rag_common.tracing import Span
 from rag_embedder.ahead import ahead
 from rag_embedder.core import Embedded, Embedder, Embedding, Wanted
 
 _AHEAD = 2
+# Batches of a stream that have spans of their own; what comes later is in the stream's sums.
+_MOST_SPANNED = 8
 
 _REPRESENTATIONS = {
     pb.REPRESENTATION_UNSPECIFIED: (True, True),
@@ -29,7 +33,10 @@ class EmbedderServicer(EmbedderServiceServicer):
         self._embedder = embedder
 
     async def Embed(self, request: pb.EmbedRequest, context: Context) -> pb.EmbedResponse:
-        return await self._embed(request)
+        sums = _Sums(tracing.current())
+        reply = await self._embed(request, sums)
+        sums.tell()
+        return reply
 
     async def EmbedStream(
         self,
@@ -37,9 +44,18 @@ class EmbedderServicer(EmbedderServiceServicer):
         context: Context,
     ) -> AsyncIterator[pb.EmbedStreamResponse]:
         """Works on two batches at a time, so that no lane waits for the end of one."""
-        async with aclosing(ahead(request_iterator, self._embed_batch, _AHEAD)) as replies:
-            async for reply in replies:
-                yield reply
+        sums = _Sums(tracing.current())
+
+        async def work(request: pb.EmbedStreamRequest) -> pb.EmbedStreamResponse:
+            with sums.next():
+                return pb.EmbedStreamResponse(batch=await self._embed(request.batch, sums))
+
+        try:
+            async with aclosing(ahead(request_iterator, work, _AHEAD)) as replies:
+                async for reply in replies:
+                    yield reply
+        finally:
+            sums.tell()
 
     async def Rerank(self, request: pb.RerankRequest, context: Context) -> pb.RerankResponse:
         scores, model = await self._embedder.rerank(request.query, request.texts)
@@ -66,13 +82,43 @@ class EmbedderServicer(EmbedderServiceServicer):
             analyzer=engine.analyzer,
         )
 
-    async def _embed_batch(self, request: pb.EmbedStreamRequest) -> pb.EmbedStreamResponse:
-        return pb.EmbedStreamResponse(batch=await self._embed(request.batch))
+    async def _embed(self, request: pb.EmbedRequest, sums: "_Sums") -> pb.EmbedResponse:
+        done = await self._embedder.embed(request.texts, _wanted(request))
+        sums.add(done)
+        return _response(done, _is_query(request.task))
 
-    async def _embed(self, request: pb.EmbedRequest) -> pb.EmbedResponse:
-        return _response(
-            await self._embedder.embed(request.texts, _wanted(request)), _is_query(request.task)
-        )
+
+@dataclass(slots=True)
+class _Sums:
+    """What a call has done so far, for its span."""
+
+    span: Span
+    begun: int = 0
+    texts: int = 0
+    tokenize_seconds: float = 0.0
+    queue_seconds: float = 0.0
+    compute_seconds: float = 0.0
+
+    def next(self) -> AbstractContextManager[Span]:
+        """Work on one batch of a stream inside."""
+        self.begun += 1
+        return tracing.inside(self.span if self.begun <= _MOST_SPANNED else tracing.SILENT)
+
+    def add(self, done: Embedded) -> None:
+        self.texts += len(done.embeddings)
+        self.tokenize_seconds += done.tokenize_seconds
+        self.queue_seconds += done.queue_seconds
+        self.compute_seconds += done.inference_seconds
+
+    def tell(self) -> None:
+        if not self.span.recording:
+            return
+        self.span.set("rag.texts", self.texts)
+        self.span.set("rag.tokenize_seconds", self.tokenize_seconds)
+        if self.begun:
+            self.span.set("rag.batches", self.begun)
+            self.span.set("rag.queue_seconds", self.queue_seconds)
+            self.span.set("rag.compute_seconds", self.compute_seconds)
 
 
 def _wanted(request: pb.EmbedRequest) -> Wanted:

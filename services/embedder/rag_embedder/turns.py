@@ -4,21 +4,28 @@ import asyncio
 from collections import Counter, OrderedDict, deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import Generic, TypeVar
+
+from rag_embedder.observation import Asked
 
 Output = TypeVar("Output")
 
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[Output]):
-    """A text that waits for its output; seconds waited and computed once it has it."""
+    """A text that waits for its output; seconds waited once it has begun, and computed."""
 
     ids: list[int]
     future: "asyncio.Future[Output]"
-    queued: float = field(default_factory=monotonic)
-    waited: float = 0.0
+    asked: Asked
+    waited: float | None = None
     computed: float = 0.0
+
+    def begin(self, moment: float) -> None:
+        """Note that the device begins with it, at a moment of time.monotonic()."""
+        self.waited = moment - self.asked.queued
+        if self.asked.began is None:
+            self.asked.began = moment
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +44,7 @@ class _Line(Generic[Output]):
     weight: float
     tenants: "OrderedDict[str, deque[Request[Output]]]" = field(default_factory=OrderedDict)
     served: float = 0.0
+    jobs: int = 0
 
     def take(self) -> Job[Output]:
         """A job of the tenant's whose turn it is, which then goes behind the others."""
@@ -71,6 +79,20 @@ class Turns(Generic[Output]):
                 for request in requests:
                     yield from request.jobs
 
+    def waiting(self, priority: int) -> int:
+        """How many jobs of this priority wait."""
+        return self._lines[priority].jobs
+
+    def oldest(self) -> float | None:
+        """When the job that waits longest was queued; None where nothing waits."""
+        heads = (
+            request.jobs[0].asked.queued
+            for line in self._lines
+            for requests in line.tenants.values()
+            for request in requests
+        )
+        return min(heads, default=None)
+
     def room(self, payer: str, jobs: int, most: int) -> bool:
         """Whether so many more would leave at most `most` waiting, and to other tenants their shares.
 
@@ -92,19 +114,19 @@ class Turns(Generic[Output]):
             line.served = max(line.served, self._clock)
         request = Request(deque(jobs), priority, payer)
         line.tenants.setdefault(payer, deque()).append(request)
-        self._count(payer, jobs, 1)
+        self._count(line, payer, jobs, 1)
         return request
 
     def drop(self, request: Request[Output]) -> None:
         """Take out what still waits of a request."""
         if not request.jobs:
             return
-        tenants = self._lines[request.priority].tenants
-        left = deque(other for other in tenants[request.payer] if other is not request)
-        tenants[request.payer] = left
+        line = self._lines[request.priority]
+        left = deque(other for other in line.tenants[request.payer] if other is not request)
+        line.tenants[request.payer] = left
         if not left:
-            del tenants[request.payer]
-        self._count(request.payer, request.jobs, -1)
+            del line.tenants[request.payer]
+        self._count(line, request.payer, request.jobs, -1)
 
     def first(self) -> Job[Output]:
         """The job whose turn it is; there must be one."""
@@ -115,7 +137,7 @@ class Turns(Generic[Output]):
         line = self._next()
         payer = next(iter(line.tenants))
         job = line.take()
-        self._count(payer, [job], -1)
+        self._count(line, payer, [job], -1)
         self._clock = line.served
         line.served += len(job.ids) / line.weight
         return job
@@ -123,7 +145,10 @@ class Turns(Generic[Output]):
     def _next(self) -> _Line[Output]:
         return min((line for line in self._lines if line.tenants), key=lambda line: line.served)
 
-    def _count(self, payer: str, jobs: "Collection[Job[Output]]", sign: int) -> None:
+    def _count(
+        self, line: _Line[Output], payer: str, jobs: "Collection[Job[Output]]", sign: int
+    ) -> None:
+        line.jobs += sign * len(jobs)
         self.jobs += sign * len(jobs)
         self.tokens += sign * sum(len(job.ids) for job in jobs)
         self._waiting[payer] += sign * len(jobs)

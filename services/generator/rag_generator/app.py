@@ -1,11 +1,11 @@
 """Puts the generator together: the only place that names its backends."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
 from rag.generator.v1 import generator_service_pb2_grpc as grpc_stubs
-from rag_common import logs, telemetry
+from rag_common import logs, telemetry, tracing
 from rag_common.rpc.server import Ports, Service, serving
 from rag_common.settings import SettingsInvalid
 from rag_common.trust import Trust, trusted
@@ -13,6 +13,8 @@ from rag_generator.callers import CALLERS
 from rag_generator.circuit import Circuit, Guarded
 from rag_generator.core import Backend, Generator
 from rag_generator.fallback import Fallback
+from rag_generator.instruments import Instruments
+from rag_generator.observed import Extracting, Observed
 from rag_generator.prompt import Template
 from rag_generator.prompted import LanguageModel, Prompted
 from rag_generator.quoting import Quoting
@@ -26,14 +28,18 @@ SERVICE = "rag.generator.v1.GeneratorService"
 async def app(settings: Settings) -> AsyncIterator[Ports]:
     """Serve the extractive backend, and every model that is configured."""
     logs.configure("generator", settings.log_level, settings.log_format)
-    tracing = telemetry.configure("generator", version("rag-platform"), settings.region)
+    told = telemetry.configure("generator", version("rag-platform"), settings.region)
+    instruments = Instruments(told.metrics)
     async with AsyncExitStack() as stack:
-        stack.callback(tracing.close)
-        trust = await stack.enter_async_context(trusted(settings, "generator", tracing.metrics))
-        trust.measure(tracing.metrics)
-        models = [*await _openai(stack, settings, trust), *await _llama(stack, settings)]
+        stack.callback(told.close)
+        trust = await stack.enter_async_context(trusted(settings, "generator", told.metrics))
+        trust.measure(told.metrics)
+        models = [
+            *await _openai(stack, settings, trust, instruments),
+            *await _llama(stack, settings, instruments),
+        ]
         guarded = [Guarded(model, Circuit()) for model in models] if settings.fallback else []
-        backends = _backends(settings, guarded or models)
+        backends = _backends(settings, guarded or models, instruments)
         if settings.default_model not in backends:
             raise SettingsInvalid(
                 f"GENERATOR_DEFAULT_MODEL {settings.default_model} is not among {', '.join(backends)}"
@@ -47,24 +53,44 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
         served = serving(
             [service],
             settings,
-            tracing,
+            told,
             wants={**trust.wants, **{f"model:{one.info.name}": one.ready for one in guarded}},
             guard=trust.guard(CALLERS),
         )
         yield await stack.enter_async_context(served)
 
 
-def _backends(settings: Settings, models: Sequence[LanguageModel]) -> dict[str, Backend]:
+def _backends(
+    settings: Settings, models: Sequence[LanguageModel], instruments: Instruments
+) -> dict[str, Backend]:
     """Backends by name; with the fallback each language model's has the extractive one behind it."""
-    template, quoting = Template(), Quoting()
+    template, quoting = Template(), Observed(Extracting(Quoting()), instruments)
     backends: dict[str, Backend] = {quoting.info.name: quoting}
     for model in models:
+        name = model.info.name
         prompted = Prompted(model, template, interval=settings.delta_interval)
-        backends[model.info.name] = Fallback(prompted, quoting) if settings.fallback else prompted
+        observed = Observed(prompted, instruments)
+        backends[name] = (
+            Fallback(observed, quoting, _falls(name, instruments))
+            if settings.fallback
+            else observed
+        )
     return backends
 
 
-async def _openai(stack: AsyncExitStack, settings: Settings, trust: Trust) -> list[LanguageModel]:
+def _falls(model: str, instruments: Instruments) -> Callable[[], None]:
+    fallbacks = instruments.fallbacks.labels(model)
+
+    def fell() -> None:
+        fallbacks.inc()
+        tracing.current().event("fallback", {"gen_ai.request.model": model})
+
+    return fell
+
+
+async def _openai(
+    stack: AsyncExitStack, settings: Settings, trust: Trust, instruments: Instruments
+) -> list[LanguageModel]:
     if not settings.openai_url:
         return []
     from rag_generator.adapters.openai import OpenAIServer
@@ -76,13 +102,16 @@ async def _openai(stack: AsyncExitStack, settings: Settings, trust: Trust) -> li
             connect_timeout=settings.openai_connect_timeout,
             silence_timeout=settings.openai_silence_timeout,
             retries=settings.openai_retries,
+            instruments=instruments,
         )
     )
     names = [name.strip() for name in settings.openai_models.split(",") if name.strip()]
     return [server.model(name, settings.openai_context_tokens) for name in names]
 
 
-async def _llama(stack: AsyncExitStack, settings: Settings) -> list[LanguageModel]:
+async def _llama(
+    stack: AsyncExitStack, settings: Settings, instruments: Instruments
+) -> list[LanguageModel]:
     if not settings.llama_model:
         return []
     if not settings.llama_model.is_file():
@@ -95,5 +124,6 @@ async def _llama(stack: AsyncExitStack, settings: Settings) -> list[LanguageMode
         context_tokens=settings.llama_context_tokens,
         threads=settings.llama_threads,
         parallel=settings.llama_parallel,
+        instruments=instruments,
     )
     return [await stack.enter_async_context(model)]

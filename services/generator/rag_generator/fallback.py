@@ -1,6 +1,6 @@
 """Answers where a language model is away: another backend's, which say so."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -14,12 +14,16 @@ class Fallback:
     """A backend, and one that answers in its stead where it raises Unavailable before its first words.
 
     An answer of the other is marked as degraded and names the other's model. Once words are out,
-    Unavailable goes to the caller: two halves by different hands are no answer.
+    Unavailable goes to the caller: two halves by different hands are no answer. `fell` is told of
+    each task that the other gets.
     """
 
-    def __init__(self, backend: Backend, other: Backend) -> None:
+    def __init__(
+        self, backend: Backend, other: Backend, fell: Callable[[], None] = lambda: None
+    ) -> None:
         self._backend = backend
         self._other = other
+        self._fell = fell
 
     @property
     def info(self) -> ModelInfo:
@@ -38,6 +42,7 @@ class Fallback:
         except errors.Unavailable:
             if begun:
                 raise
+        self._fell()
         async with aclosing(self._other.answer(task)) as events:
             async for event in events:
                 yield _marked(event)

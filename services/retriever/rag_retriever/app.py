@@ -9,11 +9,14 @@ from rag_common import logs, telemetry
 from rag_common.rpc.server import Ports, Service, serving
 from rag_common.trust import Live, trusted
 from rag_retriever.adapters.splitter import Splitter, WorkerSettings
+from rag_retriever.adapters.traced import TracedCatalog
 from rag_retriever.callers import CALLERS
 from rag_retriever.chunking import ChunkSettings
 from rag_retriever.core import Retriever
 from rag_retriever.formats.parsed import Limits
+from rag_retriever.instruments import Instruments
 from rag_retriever.ports import Catalog
+from rag_retriever.sampling import sampled
 from rag_retriever.servicer import RetrieverServicer
 from rag_retriever.settings import Settings
 
@@ -24,14 +27,16 @@ SERVICE = "rag.retriever.v1.RetrieverService"
 async def app(settings: Settings) -> AsyncIterator[Ports]:
     """Serve the indexes of the configured engine."""
     logs.configure("retriever", settings.log_level, settings.log_format)
-    tracing = telemetry.configure("retriever", version("rag-platform"))
+    tracing = telemetry.configure("retriever", version("rag-platform"), settings.region)
     async with AsyncExitStack() as stack:
         stack.callback(tracing.close)
-        trust = await stack.enter_async_context(trusted(settings, "retriever"))
+        trust = await stack.enter_async_context(trusted(settings, "retriever", tracing.metrics))
         trust.measure(tracing.metrics)
         key = await trust.secret(settings.qdrant_api_key, "RETRIEVER_QDRANT_API_KEY")
-        catalog = await stack.enter_async_context(_catalog(settings, key))
-        splitter = await stack.enter_async_context(_splitter(settings))
+        instruments = Instruments(tracing.metrics)
+        opened = await stack.enter_async_context(_catalog(settings, key, instruments))
+        catalog = TracedCatalog(opened, tracing.metrics.dependencies)
+        splitter = await stack.enter_async_context(_splitter(settings, instruments))
         servicer = RetrieverServicer(
             Retriever(catalog, splitter), document_bytes=settings.document_bytes
         )
@@ -48,10 +53,13 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
             wants=trust.wants,
             guard=trust.guard(CALLERS),
         )
+        await stack.enter_async_context(sampled(catalog, instruments, settings.backup_stamp))
         yield await stack.enter_async_context(served)
 
 
-def _catalog(settings: Settings, key: Live) -> AbstractAsyncContextManager[Catalog]:
+def _catalog(
+    settings: Settings, key: Live, instruments: Instruments
+) -> AbstractAsyncContextManager[Catalog]:
     if settings.engine == "server":
         from rag_retriever.adapters.server import ServerOptions, connected
 
@@ -69,10 +77,10 @@ def _catalog(settings: Settings, key: Live) -> AbstractAsyncContextManager[Catal
         )
     from rag_retriever.adapters.edge import EdgeCatalog
 
-    return EdgeCatalog(settings.data_dir)
+    return EdgeCatalog(settings.data_dir, instruments=instruments)
 
 
-def _splitter(settings: Settings) -> Splitter:
+def _splitter(settings: Settings, instruments: Instruments) -> Splitter:
     return Splitter(
         Limits(max_bytes=settings.document_bytes, max_pages=settings.document_pages),
         ChunkSettings(settings.chunk_tokens, settings.chunk_tokens_max, settings.chunk_overlap),
@@ -81,4 +89,5 @@ def _splitter(settings: Settings) -> Splitter:
             memory=settings.parse_memory,
             wall_seconds=settings.parse_seconds,
         ),
+        instruments,
     )

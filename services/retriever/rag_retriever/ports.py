@@ -47,6 +47,20 @@ class IndexInfo:
     created: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What an index holds now, of all tenants, counting what searches can find.
+
+    `unoptimized` counts points written since the search graph was built, `bytes` those on disk:
+    None where the engine keeps them elsewhere.
+    """
+
+    documents: int
+    chunks: int
+    unoptimized: int
+    bytes: int | None
+
+
 class Searching(Protocol):
     """Reads for queries. Every method sees published passages within the scope, and nothing else."""
 
@@ -144,6 +158,18 @@ class Catalog(Protocol):
 
     async def list(self) -> list[IndexInfo]:
         """All of them, by name."""
+        ...
+
+    async def holdings(self, name: str) -> Holdings:
+        """What it holds. Cheap: no point is read."""
+        ...
+
+    async def drift(self, name: str) -> int | None:
+        """Chunks that searches can find less those that the documents announce: 0 is right.
+
+        Reads every document's record, a page at a time, letting other work in between. None where
+        something was written meanwhile, so that the two cannot be compared.
+        """
         ...
 
     async def optimize(self, name: str) -> IndexInfo:

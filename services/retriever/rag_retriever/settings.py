@@ -39,6 +39,10 @@ class Settings(VaultSettings):
     qdrant_quantized: bool = Field(
         False, description="Whether vectors are also kept in int8, and results rescored."
     )
+    backup_stamp: Path | None = Field(
+        None,
+        description="File that the backup job touches when it is done; its age is a metric.",
+    )
     chunk_tokens: int = Field(256, ge=32, le=2048, description="Tokens that a chunk aims at.")
     chunk_tokens_max: int = Field(384, ge=32, le=4096, description="Most tokens of a chunk.")
     chunk_overlap: int = Field(

@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import (
+    AnyValue,
+    ArrayValue,
+    InstrumentationScope,
+    KeyValue,
+)
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2 as pb
 
@@ -69,13 +74,18 @@ def _link(position: Trace) -> pb.Span.Link:
 @lru_cache(_KEPT)
 def _pair(name: str, value: Value, _kind: str) -> KeyValue:
     """The kind is part of the key: 1, 1.0 and True are equal, and are not the same attribute."""
+    return KeyValue(key=name, value=_value(value))
+
+
+def _value(value: Value) -> AnyValue:
     match value:
         case bool():
-            found = AnyValue(bool_value=value)
+            return AnyValue(bool_value=value)
         case int():
-            found = AnyValue(int_value=value)
+            return AnyValue(int_value=value)
         case float():
-            found = AnyValue(double_value=value)
-        case _:
-            found = AnyValue(string_value=value)
-    return KeyValue(key=name, value=found)
+            return AnyValue(double_value=value)
+        case tuple():
+            return AnyValue(array_value=ArrayValue(values=map(_value, value)))
+    # Whatever else it is, the span must not be lost with it.
+    return AnyValue(string_value=str(value))

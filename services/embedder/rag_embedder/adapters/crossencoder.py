@@ -6,6 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sentence_transformers import CrossEncoder
 
+from rag_common import tracing
+from rag_common.tracing import Attributes
+
 # Texts scored at once; more only pad each other on a CPU.
 _BATCH = 8
 
@@ -21,7 +24,9 @@ class CrossEncoderReranker:
     async def scores(self, query: str, texts: Sequence[str]) -> list[float]:
         """Relevance of each text, in order; higher is better."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._predict, query, list(texts))
+        facts: Attributes = {"gen_ai.request.model": self.name, "rag.texts": len(texts)}
+        with tracing.span("rerank", attributes=facts):
+            return await loop.run_in_executor(self._pool, self._predict, query, list(texts))
 
     def _predict(self, query: str, texts: list[str]) -> list[float]:
         pairs = [(query, text) for text in texts]

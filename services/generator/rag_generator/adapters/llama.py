@@ -12,10 +12,11 @@ from typing import Any, Self
 import httpx2
 import xllamacpp
 
-from rag_common import errors
+from rag_common import errors, tracing
 from rag_common.settings import SettingsInvalid
 from rag_generator.adapters.openai import OpenAIModel, OpenAIServer
 from rag_generator.core import ModelInfo
+from rag_generator.instruments import Instruments
 from rag_generator.prompted import Piece, Sampling
 
 # Waiting for each answer that is being written; more would wait longer than anyone listens.
@@ -35,12 +36,20 @@ class LlamaModel:
     """
 
     def __init__(
-        self, path: Path, name: str, *, context_tokens: int, threads: int, parallel: int
+        self,
+        path: Path,
+        name: str,
+        *,
+        context_tokens: int,
+        threads: int,
+        parallel: int,
+        instruments: Instruments | None = None,
     ) -> None:
         self._info = ModelInfo(name, "llama", context_tokens)
         self._path = path
         self._threads = threads
         self._parallel = parallel
+        self._instruments = instruments
         self._turns = asyncio.Semaphore(parallel)
         self._waiting = 0
         self._opened = AsyncExitStack()
@@ -59,7 +68,7 @@ class LlamaModel:
             engine = [await asyncio.to_thread(_engine, self._params(socket, key), self._path)]
             stack.callback(engine.clear)
             await self._check(socket, key)
-            server = await stack.enter_async_context(_server(socket, key))
+            server = await stack.enter_async_context(_server(socket, key, self._instruments))
             self._model = server.model(self._info.name, self._info.context_tokens)
             self._opened = stack.pop_all()
         return self
@@ -91,13 +100,20 @@ class LlamaModel:
             )
         self._waiting += 1
         try:
-            await self._turns.acquire()
+            await self._acquired()
         finally:
             self._waiting -= 1
         try:
             yield
         finally:
             self._turns.release()
+
+    async def _acquired(self) -> None:
+        if not self._turns.locked():
+            await self._turns.acquire()
+            return
+        with tracing.span("llama.queue", attributes={"rag.waiting": self._waiting}):
+            await self._turns.acquire()
 
     async def _check(self, socket: Path, key: str) -> None:
         """The engine quietly cuts a context that is longer than the model was trained for."""
@@ -128,7 +144,7 @@ class LlamaModel:
         return params
 
 
-def _server(socket: Path, key: str) -> OpenAIServer:
+def _server(socket: Path, key: str, instruments: Instruments | None) -> OpenAIServer:
     return OpenAIServer(
         "http://llama/v1",
         lambda: key,
@@ -136,6 +152,9 @@ def _server(socket: Path, key: str) -> OpenAIServer:
         silence_timeout=_SILENCE,
         retries=0,
         socket=socket,
+        # The conventions name no local runtime: its own name then.
+        provider="llama.cpp",
+        instruments=instruments,
     )
 
 

@@ -12,15 +12,22 @@ from rag_retriever.formats.parsed import refused
 from rag_retriever.parsing import Limits
 from rag_retriever.splitting import Document, Split
 
-SIZES = struct.Struct("!II")
+# Bytes of the header, bytes of the body, and in an answer the seconds that it took.
+SIZES = struct.Struct("!IId")
 
 Header = Mapping[str, Any]
 
 
 def frame(header: Header, body: bytes = b"") -> bytes:
-    """A frame: both sizes, the header, the body."""
+    """A frame: its sizes, the header, the body."""
     head = json.dumps(header, ensure_ascii=False).encode()
-    return b"".join((SIZES.pack(len(head), len(body)), head, body))
+    return b"".join((SIZES.pack(len(head), len(body), 0.0), head, body))
+
+
+def timed(framed: bytes, seconds: float) -> bytes:
+    """The frame, saying that it took so many seconds."""
+    head, body, _ = SIZES.unpack_from(framed)
+    return SIZES.pack(head, body, seconds) + framed[SIZES.size :]
 
 
 def request(document: Document, limits: Limits, settings: ChunkSettings) -> bytes:

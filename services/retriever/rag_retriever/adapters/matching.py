@@ -1,6 +1,7 @@
 """Which points a call may touch: tests of payload fields, to be put in an engine's own words."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -88,6 +89,21 @@ def published(tenant: str, kind: str) -> OneOf:
 def owned(key: DocumentKey) -> OneOf:
     """What every point of a document carries, published or not."""
     return OneOf(OWNER, [key.point_id()])
+
+
+def kind_of(scope: str) -> str:
+    """CHUNK or DOCUMENT for a value that each published point of a tenant carries once, else ""."""
+    kind, _, place = scope.partition("/")
+    length, _, tenant = place.partition(":")
+    return kind if length == str(len(tenant)) else ""
+
+
+def kinds(scopes: Mapping[str, int]) -> Counter[str]:
+    """How many points of each kind are published, by how many carry each scope."""
+    counts: Counter[str] = Counter()
+    for scope, count in scopes.items():
+        counts[kind_of(scope)] += count
+    return counts
 
 
 def of_version(document: Document) -> OneOf:

@@ -42,7 +42,11 @@ class WorkerEndedError(Exception):
 
 
 class WorkerProcess:
-    """One process that splits one document at a time."""
+    """One process that splits one document at a time.
+
+    `answered` counts its documents; `worked` is how many seconds it says the last one took, from
+    the first byte on: not to be believed, for a document may have taken it over.
+    """
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class WorkerProcess:
         self._reader = reader
         self._writer = writer
         self.answered = 0
+        self.worked = 0.0
 
     @classmethod
     async def start(cls, settings: WorkerSettings) -> Self:
@@ -74,6 +79,10 @@ class WorkerProcess:
             await worker.kill()
             raise
         return worker
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def alive(self) -> bool:
@@ -111,11 +120,8 @@ class WorkerProcess:
 
     async def _received(self) -> tuple[bytes, bytes]:
         try:
-            sizes = SIZES.unpack(await self._reader.readexactly(SIZES.size))
-            return (
-                await self._reader.readexactly(sizes[0]),
-                await self._reader.readexactly(sizes[1]),
-            )
+            head, body, self.worked = SIZES.unpack(await self._reader.readexactly(SIZES.size))
+            return await self._reader.readexactly(head), await self._reader.readexactly(body)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise WorkerEndedError from error
 

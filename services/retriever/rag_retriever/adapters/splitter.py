@@ -3,17 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
 import structlog
 
+from rag_common import tracing
 from rag_common.errors import Overloaded
+from rag_common.metrics import Metrics
 from rag_retriever.adapters.frames import read_reply, request
+from rag_retriever.adapters.observed import Splitting, observed, worked
 from rag_retriever.adapters.process import WorkerEndedError, WorkerProcess, WorkerSettings
 from rag_retriever.chunking import ChunkSettings
 from rag_retriever.formats import reasons
 from rag_retriever.formats.parsed import Limits, refused
+from rag_retriever.instruments import Instruments
 from rag_retriever.parsing import is_plain
 from rag_retriever.splitting import Document, Split, split
 
@@ -30,6 +35,7 @@ class Splitter:
         limits: Limits | None = None,
         chunks: ChunkSettings | None = None,
         settings: WorkerSettings | None = None,
+        instruments: Instruments | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._chunks = chunks or ChunkSettings()
@@ -38,6 +44,11 @@ class Splitter:
         self._pending = 0
         self._idle: list[WorkerProcess] = []
         self._retiring: dict[WorkerProcess, asyncio.TimerHandle] = {}
+        self._busy = 0
+        self._instruments = instruments or Instruments(Metrics())
+        self._instruments.split_workers.set(self._settings.workers)
+        self._instruments.split_busy.set_function(lambda: self._busy)
+        self._instruments.split_waiting.set_function(lambda: self._pending - self._busy)
 
     async def __aenter__(self) -> Self:
         return self
@@ -58,6 +69,11 @@ class Splitter:
         time or memory than it may; Overloaded when too many wait; Unavailable when no worker
         starts. Cancelling the call kills its worker.
         """
+        with observed(document, self._instruments) as splitting:
+            splitting.split = await self._done(document, splitting)
+            return splitting.split
+
+    async def _done(self, document: Document, splitting: Splitting) -> Split:
         content, settings = document.content, self._settings
         if len(content) > self._limits.max_bytes:
             raise refused(reasons.TOO_LARGE)
@@ -65,7 +81,9 @@ class Splitter:
             content, document.filename, document.declared_type
         ):
             return await asyncio.to_thread(split, document, self._limits, self._chunks)
+        began = monotonic()
         async with self._turn():
+            splitting.began(monotonic() - began)
             return await self._split(request(document, self._limits, self._chunks))
 
     @asynccontextmanager
@@ -75,7 +93,11 @@ class Splitter:
         self._pending += 1
         try:
             async with self._turns:
-                yield
+                self._busy += 1
+                try:
+                    yield
+                finally:
+                    self._busy -= 1
         finally:
             self._pending -= 1
 
@@ -89,7 +111,8 @@ class Splitter:
                 log.warning("worker_ended", returncode=worker.returncode, documents=worker.answered)
                 if worker.out_of_time:
                     raise refused(reasons.OVER_LIMITS) from None
-        worker = await WorkerProcess.start(self._settings)
+        with tracing.span("start_worker"):
+            worker = await WorkerProcess.start(self._settings)
         try:
             return await self._asked(worker, data)
         except WorkerEndedError:
@@ -99,8 +122,9 @@ class Splitter:
     async def _asked(self, worker: WorkerProcess, data: bytes) -> Split:
         reusable = False
         try:
-            async with asyncio.timeout(self._settings.wall_seconds):
-                head, body = await worker.ask(data)
+            with worked(worker):
+                async with asyncio.timeout(self._settings.wall_seconds):
+                    head, body = await worker.ask(data)
             reusable = worker.answered < self._settings.documents
             return await asyncio.to_thread(read_reply, head, body)
         except TimeoutError:

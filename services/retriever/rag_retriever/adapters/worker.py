@@ -10,10 +10,11 @@ import os
 import resource
 import sys
 from importlib import import_module
+from time import monotonic
 from typing import BinaryIO
 
 from rag_common.errors import InvalidArgument
-from rag_retriever.adapters.frames import SIZES, frame, read_request, refusal, reply
+from rag_retriever.adapters.frames import SIZES, frame, read_request, refusal, reply, timed
 from rag_retriever.formats import reasons
 from rag_retriever.formats.charset import CODECS
 from rag_retriever.formats.parsed import refused
@@ -32,8 +33,9 @@ def main(memory: int, cpu_seconds: int) -> None:
     _close_in(memory)
     _send(target, frame({}))
     while sizes := source.read(SIZES.size):
+        began = monotonic()
         answer, fit = _answer(source, sizes, cpu_seconds)
-        _send(target, answer)
+        _send(target, timed(answer, monotonic() - began))
         if not fit:
             return
 
@@ -80,7 +82,7 @@ def _answer(source: BinaryIO, sizes: bytes, cpu_seconds: int) -> tuple[bytes, bo
 
 
 def _split(source: BinaryIO, sizes: bytes, cpu_seconds: int) -> bytes:
-    head_size, body_size = SIZES.unpack(sizes)
+    head_size, body_size, _ = SIZES.unpack(sizes)
     head, body = source.read(head_size), source.read(body_size)
     used = resource.getrusage(resource.RUSAGE_SELF)
     until = int(used.ru_utime + used.ru_stime) + 1 + cpu_seconds

@@ -1,7 +1,7 @@
 """A server's connections, and the words that its models stream."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -13,8 +13,11 @@ import openai
 import structlog
 from openai.types.chat import ChatCompletionChunk
 
+from rag_common.metrics import Metrics
+from rag_generator.adapters.openai.chat import Calls, Chat, address
 from rag_generator.adapters.openai.failures import translated, unavailable, wait_before_retry
 from rag_generator.core import Finish, ModelInfo
+from rag_generator.instruments import Instruments
 from rag_generator.prompted import Piece, Sampling
 
 log = structlog.get_logger()
@@ -34,6 +37,7 @@ class OpenAIServer:
     `connect_timeout` and `silence_timeout` are in seconds; silence is the time to the first chunk
     and between two. `retries` count tries after the first, none once the server has begun to
     answer. With `socket` the server is reached through that file, whatever host `url` names.
+    `provider` is what OpenTelemetry's conventions call the server.
     """
 
     def __init__(
@@ -45,6 +49,8 @@ class OpenAIServer:
         silence_timeout: float,
         retries: int,
         socket: Path | None = None,
+        provider: str = "openai",
+        instruments: Instruments | None = None,
     ) -> None:
         self._client = openai.AsyncOpenAI(
             base_url=url,
@@ -55,6 +61,8 @@ class OpenAIServer:
             http_client=_through(socket) if socket else None,
         )
         self._patience = _Patience(silence_timeout, retries)
+        told = instruments or Instruments(Metrics())
+        self._calls = Calls(told, provider, {} if socket else address(url))
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,7 +77,9 @@ class OpenAIServer:
 
     def model(self, name: str, context_tokens: int) -> "OpenAIModel":
         """The model that the server knows by `name`; whether it does shows in the first call."""
-        return OpenAIModel(self._client, ModelInfo(name, "openai", context_tokens), self._patience)
+        self._calls.expect(name)
+        info = ModelInfo(name, "openai", context_tokens)
+        return OpenAIModel(self._client, info, self._patience, self._calls)
 
 
 def _asked(api_key: Callable[[], str]) -> Callable[[], Awaitable[str]]:
@@ -89,10 +99,13 @@ class _Patience:
 class OpenAIModel:
     """One of a server's models, as a `LanguageModel`."""
 
-    def __init__(self, client: openai.AsyncOpenAI, info: ModelInfo, patience: _Patience) -> None:
+    def __init__(
+        self, client: openai.AsyncOpenAI, info: ModelInfo, patience: _Patience, calls: Calls
+    ) -> None:
         self._client = client
         self._info = info
         self._patience = patience
+        self._calls = calls
 
     @property
     def info(self) -> ModelInfo:
@@ -108,31 +121,37 @@ class OpenAIModel:
         Raises Unavailable, ResourceExhausted, DeadlineExceeded, ModelNotFound, InvalidArgument.
         """
         last = Piece("")
-        with translated(self._info.name):
-            async with await self._opened(system, user, sampling) as stream:
-                while (chunk := await self._heard(stream)) is not None:
-                    last = _ending(last, chunk)
-                    if text := _text(chunk):
-                        yield Piece(text)
-        if last.finish is None:
-            raise unavailable("the language model's server stopped in the middle")
+        with self._calls.begun(self._info.name, sampling) as chat:
+            with translated(self._info.name):
+                async with await self._opened(system, user, sampling, chat) as stream:
+                    while (chunk := await self._heard(stream)) is not None:
+                        last = _ending(last, chunk)
+                        if text := _text(chunk):
+                            chat.words()
+                            yield Piece(text)
+            chat.ended(last)
+            if last.finish is None:
+                raise unavailable("the language model's server stopped in the middle")
         yield last
 
-    async def _opened(self, system: str, user: str, sampling: Sampling) -> Stream:
+    async def _opened(self, system: str, user: str, sampling: Sampling, chat: Chat) -> Stream:
         """The server's answer from its first byte on; trying again is safe only until then."""
         for attempt in count():
             try:
                 async with asyncio.timeout(self._patience.silence):
-                    return await self._asked(system, user, sampling)
+                    return await self._asked(system, user, sampling, chat.headers)
             except openai.APIError as error:
                 wait = wait_before_retry(error, attempt)
                 if wait is None or attempt >= self._patience.retries:
                     raise
                 log.info("language_model_retried", error=type(error).__name__, attempt=attempt + 1)
+                chat.again(error, attempt + 1)
             await asyncio.sleep(wait)
         raise AssertionError("unreachable")
 
-    async def _asked(self, system: str, user: str, sampling: Sampling) -> Stream:
+    async def _asked(
+        self, system: str, user: str, sampling: Sampling, headers: Mapping[str, str]
+    ) -> Stream:
         return await self._client.chat.completions.create(
             model=self._info.name,
             messages=[
@@ -144,6 +163,7 @@ class OpenAIModel:
             seed=openai.omit if sampling.seed is None else sampling.seed,
             stream=True,
             stream_options={"include_usage": True},
+            extra_headers=headers,
         )
 
     async def _heard(self, stream: Stream) -> ChatCompletionChunk | None:

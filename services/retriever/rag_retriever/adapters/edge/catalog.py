@@ -5,21 +5,25 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
 import structlog
 
+from rag_common import tracing
 from rag_common.errors import (
     EmbeddingMismatch,
     FailedPrecondition,
     IndexNotFound,
     ReindexRunning,
 )
+from rag_common.metrics import Metrics
 from rag_retriever.adapters.edge import engine, folder
 from rag_retriever.adapters.edge.folder import DEFAULT
 from rag_retriever.adapters.edge.opened import OpenIndex
-from rag_retriever.ports import Index, IndexInfo, IndexSpec
+from rag_retriever.instruments import Instruments
+from rag_retriever.ports import Holdings, Index, IndexInfo, IndexSpec
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -35,8 +39,16 @@ class EdgeCatalog:
     Unavailable on entering where another process has the folder, or an index cannot be opened.
     """
 
-    def __init__(self, root: Path, *, tenant_idf: bool = True, background: bool = True) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        tenant_idf: bool = True,
+        background: bool = True,
+        instruments: Instruments | None = None,
+    ) -> None:
         self._root = root
+        self._instruments = instruments or Instruments(Metrics())
         self._tenant_idf = tenant_idf
         self._background = background
         self._open: dict[str, OpenIndex] = {}
@@ -79,6 +91,12 @@ class EdgeCatalog:
     async def list(self) -> list[IndexInfo]:
         return [self._info(self._open[name]) for name in sorted(self._open)]
 
+    async def holdings(self, name: str) -> Holdings:
+        return await self._find(name).holdings()
+
+    async def drift(self, name: str) -> int | None:
+        return await self._find(name).drift()
+
     async def optimize(self, name: str) -> IndexInfo:
         """Goes on also where the caller does not wait for it."""
         index = self._find(name)
@@ -120,10 +138,25 @@ class EdgeCatalog:
                 self._optimizing(index)
 
     def _optimizing(self, index: OpenIndex) -> asyncio.Task[None]:
-        task = asyncio.create_task(index.optimize())
+        task = asyncio.create_task(self._observed(index))
         index.optimizing = task
         task.add_done_callback(lambda done: self._optimized(index, done))
         return task
+
+    async def _observed(self, index: OpenIndex) -> None:
+        """Optimise in a trace of its own: whoever's write made it due is not who waits for it."""
+        began, outcome = monotonic(), "failed"
+        facts = {"db.system.name": "qdrant", "db.collection.name": index.index.spec.name}
+        with tracing.root("optimize", facts) as span:
+            try:
+                span.set("rag.points", index.info(is_default=False).points)
+                await index.optimize()
+                outcome = "ok"
+            except asyncio.CancelledError:
+                outcome = "cancelled"
+                raise
+            finally:
+                self._instruments.optimize_seconds.labels(outcome).observe(monotonic() - began)
 
     def _optimized(self, index: OpenIndex, task: asyncio.Task[None]) -> None:
         index.optimizing = None

@@ -10,11 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 from rag_common.errors import Unavailable
-from rag_retriever.adapters.edge import engine, folder
+from rag_retriever.adapters.edge import census, engine, folder
 from rag_retriever.adapters.edge.index import EdgeIndex, WriterThread
 from rag_retriever.adapters.edge.shard import Journal, Shard
 from rag_retriever.adapters.edge.writing import Writer
-from rag_retriever.ports import IndexInfo, IndexState
+from rag_retriever.ports import Holdings, IndexInfo, IndexState
 
 _BUILD = "rag_retriever.adapters.edge.build"
 _DUE_POINTS = 5_000
@@ -54,6 +54,13 @@ class OpenIndex:
             engine="edge",
             created=datetime.fromisoformat(self._description.created),
         )
+
+    async def holdings(self) -> Holdings:
+        """In a thread: the files are asked for their sizes."""
+        return await asyncio.to_thread(census.holdings, self._shard, self._home)
+
+    async def drift(self) -> int | None:
+        return await census.drift(self._shard)
 
     def close(self) -> None:
         self._shard.close()

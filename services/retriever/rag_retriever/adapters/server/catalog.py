@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from qdrant_client import AsyncQdrantClient, models
 
 from rag_common.errors import EmbeddingMismatch, FailedPrecondition, IndexNotFound, InvalidArgument
+from rag_retriever.adapters.server.census import drift, holdings
 from rag_retriever.adapters.server.collection import ServerOptions, make_collection
 from rag_retriever.adapters.server.index import ServerIndex
 from rag_retriever.adapters.server.record import Record, read_record
 from rag_retriever.adapters.server.requests import translated
-from rag_retriever.ports import Index, IndexInfo, IndexSpec, IndexState
+from rag_retriever.ports import Holdings, Index, IndexInfo, IndexSpec, IndexState
 
 _DEFAULT = "default"
 _OPTIONS = ServerOptions()
@@ -107,6 +108,18 @@ class ServerCatalog:
             one.name.removeprefix(prefix) for one in collections if one.name.startswith(prefix)
         ]
         return [await self.describe(name) for name in sorted(names) if await self._record(name)]
+
+    async def holdings(self, name: str) -> Holdings:
+        """The server does not say how many bytes it keeps."""
+        meant = await self._meant(name)
+        await self._known(meant)
+        return await holdings(self._client, self._collection(meant))
+
+    async def drift(self, name: str) -> int | None:
+        meant = await self._meant(name)
+        before = await self._known(meant)
+        found = await drift(self._client, self._collection(meant))
+        return found if (await self._known(meant)).state == before.state else None
 
     async def optimize(self, name: str) -> IndexInfo:
         """The server does so by itself, all the time."""
