@@ -18,7 +18,7 @@ from rag_local.processes import StartFailed
 # All that is written; docs/operations.md shows them.
 NAMES = tuple(f"{name}.svg" for name in [*(f.name for f in FIGURES), *(t.name for t in TERMINALS)])
 # Small enough that a burst of documents fills it, and is refused, within seconds.
-_QUEUE_TEXTS = "256"
+_QUEUE_TEXTS = "128"
 
 
 def main() -> int:

@@ -1,8 +1,9 @@
 """What is drawn: for each picture its panels, for each panel its queries."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+_STAGES_IN_TURN = ("queue", "embed.tokenize", "embed.queue", "embed.inference", "search")
 # Four scrapes of those of `make run`.
 _WINDOW = "20s"
 
@@ -12,6 +13,7 @@ class Panel:
     """A plot: expressions with their legends, and what its axis counts.
 
     `scale` is what values are multiplied by for the axis's unit; with `stacked`, areas lie on each other.
+    `dashed` names the legends of bounds.
     """
 
     title: str
@@ -19,7 +21,8 @@ class Panel:
     queries: Sequence[tuple[str, str]]
     scale: float = 1.0
     stacked: bool = False
-    dashed: Sequence[str] = field(default=())
+    logarithmic: bool = False
+    dashed: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,8 @@ def _method(name: str) -> str:
     return f'rag_rpc_server_duration_seconds_bucket{{method="rag.gateway.v1.AnswerService/{name}"}}'
 
 
-def _stages(*names: str) -> str:
-    return f'{{stage=~"{"|".join(names)}"}}'
+def _stage(name: str) -> tuple[str, str]:
+    return _mean("rag_stage_duration_seconds", "stage", f'{{stage="{name}"}}'), name
 
 
 _CALLS = "rag_rpc_server_duration_seconds_count"
@@ -87,18 +90,7 @@ _STAGES = Figure(
         Panel(
             "Where the time of a search went, on average",
             "ms",
-            [
-                (
-                    _mean(
-                        "rag_stage_duration_seconds",
-                        "stage",
-                        _stages(
-                            "queue", "embed.queue", "embed.tokenize", "embed.inference", "search"
-                        ),
-                    ),
-                    "{stage}",
-                )
-            ],
+            [_stage(name) for name in _STAGES_IN_TURN],
             1000,
             stacked=True,
         ),
@@ -125,11 +117,12 @@ _QUEUE = Figure(
                     "{priority}",
                 )
             ],
+            logarithmic=True,
         ),
         Panel(
-            "Batches",
-            "mean tokens",
-            [(_mean("rag_embed_batch_tokens", "service"), "tokens of a batch")],
+            "A batch, on average",
+            "tokens",
+            [(_mean("rag_embed_batch_tokens", "service"), "size")],
         ),
     ],
 )

@@ -14,6 +14,8 @@ from scripts.pictures.ranges import Line, Ranges
 
 # Colours that stay apart for those who see fewer of them (Okabe and Ito).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#332288")
+# A service has the same one in every panel.
+_SERVICES = dict(zip(("gateway", "embedder", "retriever", "generator"), _COLOURS, strict=False))
 _SHADES = ("#f3e3c8", "#dfe4ee", "#e4eedf")
 _INCHES_WIDE, _INCHES_HEAD, _INCHES_PANEL = 9.0, 0.75, 2.1
 _STYLE: Any = {
@@ -60,9 +62,13 @@ def _panel(axes: Axes, panel: Panel, ranges: Ranges) -> None:
         _stack(axes, panel, lines)
     else:
         _curves(axes, panel, lines)
-    axes.set_title(panel.title, pad=16)
+    axes.set_title(panel.title)
     axes.set_ylabel(panel.unit)
-    axes.set_ylim(bottom=0)
+    if panel.logarithmic:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+    else:
+        axes.set_ylim(bottom=0)
     axes.margins(y=0.12)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), reverse=panel.stacked)
 
@@ -86,7 +92,9 @@ def _stack(axes: Axes, panel: Panel, lines: Sequence[Line]) -> None:
 
 
 def _colours(lines: Sequence[Line]) -> list[str]:
-    return [_COLOURS[at % len(_COLOURS)] for at in range(len(lines))]
+    return [
+        _SERVICES.get(line.label, _COLOURS[at % len(_COLOURS)]) for at, line in enumerate(lines)
+    ]
 
 
 def _shade(axes: Axes, moments: Sequence[Moment], began: float) -> None:
@@ -95,7 +103,8 @@ def _shade(axes: Axes, moments: Sequence[Moment], began: float) -> None:
 
 
 def _name(axes: Axes, moments: Sequence[Moment], began: float) -> None:
-    """Each moment above the uppermost panel, where it is shaded."""
+    """Each moment above the uppermost panel, where it is shaded, and that panel's title above these."""
+    axes.set_title(axes.get_title("left"), pad=16)
     for moment in moments:
         axes.annotate(
             moment.label,
@@ -110,8 +119,9 @@ def _name(axes: Axes, moments: Sequence[Moment], began: float) -> None:
 
 
 def _svg(canvas: Canvas) -> str:
+    """Without what names the day, the program and a document type elsewhere."""
     written = io.StringIO()
-    canvas.savefig(
-        written, format="svg", facecolor="white", metadata={"Date": None, "Creator": None}
-    )
-    return written.getvalue()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    canvas.savefig(written, format="svg", facecolor="white", metadata=nothing)
+    found = written.getvalue()
+    return found[found.index("<svg") :]

@@ -9,7 +9,8 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
-_FONT = re.compile(r"@font-face \{\{.*?\}\}\s*", re.DOTALL)
+_FETCHED = re.compile(r"@font-face \{\{.*?\}\}\s*|<!--.*?-->\s*", re.DOTALL)
+_LINES = '<g class="{unique_id}-matrix">'
 # When it was is this run's own, and says nothing to a reader.
 _MOMENT = re.compile(r"  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")
 
@@ -36,7 +37,11 @@ def framed(terminal: Terminal, said: str) -> str:
     console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True)
     console.print(text, soft_wrap=True)
     return console.export_svg(
-        title=terminal.title,
-        code_format=_FONT.sub("", CONSOLE_SVG_FORMAT),
-        unique_id=f"rag-{terminal.name}",
+        title=terminal.title, code_format=_form(), unique_id=f"rag-{terminal.name}"
     )
+
+
+def _form() -> str:
+    """Rich's own, with the fonts that are there, and all spaces kept: some viewers trim lines."""
+    kept = _LINES.replace(">", ' xml:space="preserve">')
+    return _FETCHED.sub("", CONSOLE_SVG_FORMAT).replace(_LINES, kept)

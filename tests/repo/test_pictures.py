@@ -8,7 +8,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 from scripts.pictures.__main__ import NAMES
-from scripts.pictures.terminals import TERMINALS, framed
+from scripts.pictures.terminals import TERMINALS, Terminal, framed
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs/images"
@@ -60,10 +60,10 @@ def test_all_pictures_together_are_small() -> None:
 
 @pytest.mark.parametrize("terminal", TERMINALS, ids=lambda one: one.name)
 def test_a_terminal_is_framed_without_fonts_from_elsewhere_and_without_its_date(
-    terminal: object,
+    terminal: Terminal,
 ) -> None:
     said = "\x1b[1mtrace 0af7651916cd43dd  2030-01-02 03:04:05 UTC\x1b[0m\n\x1b[31mfailed\x1b[0m\n"
-    picture = framed(terminal, said)  # type: ignore[arg-type]
+    picture = framed(terminal, said)
     assert "failed" in picture
     assert not NETWORK.findall(picture)
     assert not PRIVATE.findall(picture)

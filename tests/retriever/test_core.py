@@ -1,8 +1,9 @@
 """The retriever's work on the real embedded engine: search with reasons, and documents replaced whole."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -211,3 +212,37 @@ async def test_every_write_gives_the_index_another_version(retriever: Retriever)
     await retriever.delete("", document().key)
     versions.append((await retriever.search(search())).index_version)
     assert len(set(versions)) == 3
+
+
+class Interrupted:
+    """An index in which somebody replaces the document between finding its passages and reading them."""
+
+    def __init__(self, index: Any, replace_it: Callable[[], Awaitable[object]]) -> None:
+        self._index = index
+        self._replace = [replace_it]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._index, name)
+
+    async def candidates(self, *given: Any) -> Any:
+        found = await self._index.candidates(*given)
+        if self._replace:
+            await self._replace.pop()()
+        return found
+
+
+async def test_a_document_replaced_in_the_middle_of_a_search_is_found_in_its_new_version(
+    retriever: Retriever, catalog: Catalog
+) -> None:
+    await put(retriever, document(), chunk(0, text="첫째"))
+
+    async def later() -> object:
+        return await put(retriever, document(version="v2"), chunk(0, text="둘째"))
+
+    interrupted = Interrupted(await catalog.open(""), later)
+
+    class Opening:
+        async def open(self, _name: str) -> Any:
+            return interrupted
+
+    assert await found(Retriever(Opening(), Here())) == ["둘째"]  # type: ignore[arg-type]

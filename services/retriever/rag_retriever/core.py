@@ -21,6 +21,9 @@ from rag_retriever.ports import Catalog, Index, IndexInfo, IndexSpec
 from rag_retriever.splitting import Document as File
 from rag_retriever.splitting import Split
 
+# A document may be replaced between finding its passages and reading them: then they are looked for again.
+_AGAIN = 2
+
 
 class Splitting(Protocol):
     """Reads and cuts files. Raises InvalidArgument, Overloaded, Unavailable."""
@@ -72,20 +75,12 @@ class Retriever:
     async def search(self, search: Search) -> Found:
         """The passages nearest to the query within its scope. Raises EmbeddingMismatch."""
         index = await self._fitting(search.index, search.fingerprint, search.query.dense)
-        version = index.version
-        lists = await index.candidates(search.scope, search.query, search.candidates)
-        began = monotonic()
-        coverage = await _coverage(index, search, lists)
-        fused = _above(_one_list(search, lists, coverage), search.min_score)
-        fused_at = monotonic()
-        hits = await _read(index, search, fused)
-        seconds = {
-            "dense": lists.dense_seconds,
-            "sparse": lists.sparse_seconds,
-            "fusion": fused_at - began,
-            "payload": monotonic() - fused_at,
-        }
-        return Found(hits, seconds, version)
+        found, whole = await _found(index, search)
+        for _ in range(_AGAIN):
+            if whole:
+                break
+            found, whole = await _found(index, search)
+        return found
 
     async def split(self, file: File) -> Split:
         """A file's text and chunks; stores nothing. Raises InvalidArgument."""
@@ -175,6 +170,24 @@ class Retriever:
                 f"has {len(dense)} bytes; {spec.dimensions} float32 are {4 * spec.dimensions}",
             )
         return index
+
+
+async def _found(index: Index, search: Search) -> tuple[Found, bool]:
+    """What a search finds, and whether all of it could still be read."""
+    version = index.version
+    lists = await index.candidates(search.scope, search.query, search.candidates)
+    began = monotonic()
+    coverage = await _coverage(index, search, lists)
+    fused = _above(_one_list(search, lists, coverage), search.min_score)
+    fused_at = monotonic()
+    hits = await _read(index, search, fused)
+    seconds = {
+        "dense": lists.dense_seconds,
+        "sparse": lists.sparse_seconds,
+        "fusion": fused_at - began,
+        "payload": monotonic() - fused_at,
+    }
+    return Found(hits, seconds, version), len(hits) == len(fused)
 
 
 async def _coverage(index: Index, search: Search, lists: Candidates) -> float:
