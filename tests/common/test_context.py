@@ -60,3 +60,8 @@ def test_another_is_made_instead_of_an_unfit_one(given: str | None) -> None:
     made = request_id(given)
     assert made != given
     assert request_id(made) == made
+
+
+@pytest.mark.parametrize("more", ["", "-what-comes-later"])
+def test_a_header_of_a_later_version_is_read_as_far_as_it_is_known(more: str) -> None:
+    assert Trace.parse(HEADER.replace("00-", "01-", 1) + more) == Trace.parse(HEADER)

@@ -130,6 +130,14 @@ async def test_a_failure_is_remembered_when_it_is_over() -> None:
     assert (told["last_error"], told["last_error_seconds_ago"]) == ("DEPENDENCY_DOWN", 15.0)
 
 
+async def test_a_check_that_names_what_lies_behind_is_told_by_it() -> None:
+    secrets = Need()
+    secrets.error = errors.Unavailable("Vault is not well", metadata={"error": "Sealed"})
+    ready, _ = readiness(secrets=secrets)
+    await ready.check()
+    assert ready.outcomes["secrets"].error == "Sealed"
+
+
 async def test_a_failure_that_goes_on_counts_from_its_first_and_its_latest_time() -> None:
     index, clock = Need(), Clock()
     index.error = errors.ModelLoading("wait")

@@ -297,6 +297,12 @@ async def test_what_arrived_is_counted(receiver: Receiver) -> None:
         ("OTEL_TRACES_EXPORTER", "zipkin"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0.5"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "inf"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zip"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.crt"),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
     ],
 )
 @pytest.mark.usefixtures("nobody")
@@ -304,7 +310,9 @@ def test_a_variable_that_makes_no_sense_is_named(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    with pytest.raises(SettingsInvalid, match=variable):
+    # What OpenTelemetry reads, it says in its own words.
+    named = "OTEL_EXPORTER_OTLP" if variable.startswith("OTEL_EXPORTER") else variable
+    with pytest.raises(SettingsInvalid, match=named):
         telemetry.configure("front", "1")
 
 
@@ -337,3 +345,89 @@ def test_without_an_endpoint_nothing_of_the_sdk_is_loaded() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], env={}, check=False)
     assert done.returncode == 0
+
+
+async def test_a_stream_to_another_service_is_nobody_s_parent(receiver: Receiver) -> None:
+    front = telemetry.configure("front", "1")
+    async with served() as behind, peer(behind.ports.grpc, telemetry=front) as echo:
+
+        async def pass_on(text: str) -> str:
+            replies = echo.stream(method(echo.channel, "Many"), text)
+            first = str(await anext(replies))
+            with tracing.span("beside"):
+                pass
+            await replies.aclose()  # type: ignore[attr-defined]
+            with tracing.span("after"):
+                return first
+
+        async with served(pass_on, telemetry=front) as service:
+            await service.call(text="one two")
+    front.close()
+    spans = {span.name: span for span in receiver.spans("rag-front")}
+    call = spans[f"{NAME}/One"]
+    assert {spans[name].parent_span_id for name in ("beside", "after", f"{NAME}/Many")} == {
+        call.span_id
+    }
+
+
+async def test_a_span_that_cannot_be_encoded_takes_no_other_with_it(receiver: Receiver) -> None:
+    async def act(text: str) -> str:
+        with tracing.span("unfit") as span:
+            span.set("rag.index", object())  # type: ignore[arg-type]
+            span.set("rag.tier", "\ud800")
+        with tracing.span("worse"):
+            tracing.current().name = 7  # type: ignore[assignment]
+        return text
+
+    async with traced(act) as service:
+        await service.call()
+    assert {"unfit", f"{NAME}/One"} == {span.name for span in receiver.spans("rag-front")}
+
+
+def test_what_others_call_a_reason_is_not_told() -> None:
+    foreign = UnicodeDecodeError("utf-8", b"x", 0, 1, "hunter2")
+    assert tracing.reason(foreign) == "UnicodeDecodeError"
+    assert tracing.reason(errors.NotFound("hunter2")) == errors.NotFound.reason
+
+
+async def test_a_line_of_a_call_that_is_not_recorded_names_its_caller_s_place(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "otlp")
+    logs.configure("front")
+    async with traced() as service:
+        await service.call(metadata=[("traceparent", f"00-{TRACE}-{PARENT}-00")])
+    [line] = [line for line in receiver.lines("rag-front") if line.event_name == "call"]
+    assert line.trace_id.hex() == TRACE
+    assert not line.flags & 1
+
+
+async def test_metrics_that_cannot_be_read_once_are_sent_the_next_time(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "otlp")
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "50")
+    front = telemetry.configure("front", "1")
+    looks = iter([ZeroDivisionError])
+
+    def read() -> float:
+        for error in looks:
+            raise error
+        return 7.0
+
+    front.metrics.gauge("rag_broken", "Breaks once.", read=read)
+    await until(lambda: receiver.metrics("rag-front"), "metrics come")
+    failed = {"signal": "metrics", "reason": "failed"}
+    assert front.metrics.registry.get_sample_value("rag_telemetry_dropped_total", failed)
+    front.close()
+
+
+async def test_metrics_sent_and_fetched_have_the_same_labels(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "otlp")
+    async with traced():
+        pass
+    found = {metric.name: metric for metric in receiver.metrics("rag-front")}
+    [point] = found["rag_build_info"].gauge.data_points
+    assert attributes(point)["service"] == "front"

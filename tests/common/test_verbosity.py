@@ -91,6 +91,7 @@ async def test_an_order_that_makes_no_sense_changes_nothing_and_says_why(
         ({"data": '{"level": "debug"}'}, 415),
         ({"data": b"{", "headers": {"content-type": "application/json"}}, 400),
         ({"json": ["debug"]}, 400),
+        ({"json": {"level": "debug"}, "headers": {"host": "evil.example"}}, 403),
         ({"data": b"x" * 100_000, "headers": {"content-type": "application/json"}}, 413),
     ],
 )

@@ -154,3 +154,8 @@ def test_scores_of_other_fusions_are_no_belief() -> None:
 
 def test_where_no_words_were_searched_none_need_be_shared() -> None:
     assert quoted(passage(words=False), sources=Retrieval(sparse=False)).citations
+
+
+def test_a_passage_that_begins_with_nothing_is_not_quoted() -> None:
+    made = quoted(passage(" " * 10_000 + LEAVE), support=FLAG)
+    assert made.skipped_reason == WEAK

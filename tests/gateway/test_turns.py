@@ -161,3 +161,15 @@ async def test_a_place_given_to_one_that_is_cancelled_goes_on(searches: Searches
     given.cancel()
     await settled()
     assert searches.begun[-1] == "third"
+
+
+async def test_who_waits_is_seen_and_who_has_gone_is_not(searches: Searches) -> None:
+    tasks = [searches.ask("acme") for _ in range(searches.turns.most + 2)]
+    await asyncio.sleep(0)
+    searches.clock.now = 3.0
+    assert (searches.turns.running, searches.turns.waiting) == (searches.turns.most, 2)
+    assert searches.turns.oldest == 3.0
+    for task in tasks[-2:]:
+        task.cancel()
+    await asyncio.gather(*tasks[-2:], return_exceptions=True)
+    assert (searches.turns.waiting, searches.turns.oldest) == (0, 0.0)

@@ -50,6 +50,17 @@ async def test_a_store_that_is_killed_leaves_the_local_buckets(
     assert not mine.store.up
 
 
+async def test_a_store_that_goes_away_is_noticed_without_a_call(
+    mine: Replica, server: RedisServer
+) -> None:
+    server.kill()
+    await until(lambda: not mine.store.up, "the store is left")
+    assert mine.store.trouble == "ConnectionError"
+    server.start()
+    await back(mine)
+    assert mine.store.trouble == ""
+
+
 async def test_while_the_store_is_out_of_use_no_call_asks_it(server: RedisServer) -> None:
     """Not even one that answers again: that is for the background to find out."""
     async with replica(server.url, retry_seconds=3600) as mine:

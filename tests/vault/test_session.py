@@ -113,9 +113,9 @@ async def test_a_login_that_is_refused_later_is_told_and_not_repeated_at_once(
             await until(lambda: vault.state.troubles.get("login"), "a login refused") == "Refused"
         )
         before = attempts(local)
-        for _ in range(20):
+        for number in range(20):
             with pytest.raises(Unavailable):
-                await vault.secret("rag/gateway/example")
+                await vault.secret(f"rag/gateway/another-{number}")
         assert attempts(local) - before < 5
         assert secret.get("number") == "1"
 
@@ -138,8 +138,9 @@ async def test_a_vault_that_goes_away_makes_the_service_degraded(
     await opened.answering()
     await outage.stop()
     await trouble(opened)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as raised:
         await opened.answering()
+    assert raised.value.metadata == {"error": "Unreachable"}
 
 
 async def test_the_state_tells_how_long_the_lease_lasts_and_since_when_it_is_so(

@@ -6,7 +6,7 @@ import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 # The header that tells services behind the gateway who the payer is.
 PAYER = "x-rag-payer"
 
@@ -30,9 +30,13 @@ class Trace:
     def parse(cls, header: str | None) -> "Trace | None":
         """The position named by a `traceparent` header; None where it is absent or unfit."""
         match = _TRACEPARENT.fullmatch(header or "")
-        if not match or not int(match[1], 16) or not int(match[2], 16):
+        if not match:
             return None
-        return cls(match[1], match[2], bool(int(match[3], 16) & 1))
+        version, trace_id, span_id, flags, more = match.groups()
+        # A later version may say more; the parts that we know come first in it too.
+        if (version == "00" and more) or not int(trace_id, 16) or not int(span_id, 16):
+            return None
+        return cls(trace_id, span_id, bool(int(flags, 16) & 1))
 
     @classmethod
     def new(cls) -> "Trace":

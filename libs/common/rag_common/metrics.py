@@ -1,8 +1,9 @@
 """What a service counts and measures, for Prometheus to fetch or OTLP to send."""
 
+import asyncio
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -14,10 +15,10 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
 )
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.registry import Collector
 
 from rag_common import tracing
 from rag_common.pages import Page, Pages
@@ -57,6 +58,8 @@ class Metrics:
     """
 
     def __init__(self, service: str = "", version: str = "") -> None:
+        # When a count began is half of all lines, and nobody asks.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=True)
         self._service = service
         self.calls = self.histogram(
@@ -67,6 +70,8 @@ class Metrics:
         self.refusals = self.counter(
             "rag_rpc_refusals", "Calls that ended in an error, by its reason.", ("reason",)
         )
+        # There from the start, or nobody would see its first.
+        self.refusals.labels("INTERNAL")
         self.in_flight = self.gauge("rag_rpc_server_in_flight", "Calls that are being served.")
         self.capacity = self.gauge("rag_rpc_server_capacity", "Most calls that are served at once.")
         self.peer_calls = self.histogram(
@@ -114,12 +119,22 @@ class Metrics:
         """Count a line of the log."""
         self._lines.labels(str(line.get("level", ""))).inc()
 
+    def collected(self) -> list[Metric]:
+        """Everything at this moment, with the service's name on each sample: dashboards ask by that."""
+        named = {"service": self._service} if self._service else {}
+        found = list(self.registry.collect())
+        for metric in found:
+            metric.samples = [
+                sample._replace(labels={**named, **sample.labels}) for sample in metric.samples
+            ]
+        return found
+
     def pages(self) -> Pages:
         """`/metrics`, in the OpenMetrics format."""
-        named: Any = _Named(self.registry, self._service)
 
         async def metrics() -> Page:
-            latest: bytes = generate_latest(named)  # type: ignore[no-untyped-call]
+            # Values are read where they change; writing them out takes longer and can be done elsewhere.
+            latest = await asyncio.to_thread(_written, self.collected())
             return Page(latest, media_type=CONTENT_TYPE_LATEST)
 
         return {"/metrics": metrics}
@@ -184,18 +199,17 @@ class Sent:
         self._metrics.telemetry_dropped.labels(self._signal, reason).inc(items)
 
 
-class _Named(Collector):
-    """A registry's metrics with the service's name on each: dashboards need not know who fetches."""
+class _Collected:
+    """What a writer of metrics asks for."""
 
-    def __init__(self, registry: CollectorRegistry, service: str) -> None:
-        self._registry = registry
-        self._labels = {"service": service} if service else {}
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self._metrics = metrics
 
-    def collect(self) -> Iterator[Metric]:
-        """Each metric, named."""
-        for metric in self._registry.collect():
-            metric.samples = [
-                sample._replace(labels={**self._labels, **sample.labels})
-                for sample in metric.samples
-            ]
-            yield metric
+    def collect(self) -> Sequence[Metric]:
+        """Everything."""
+        return self._metrics
+
+
+def _written(metrics: Sequence[Metric]) -> bytes:
+    found: bytes = generate_latest(_Collected(metrics))  # type: ignore[no-untyped-call]
+    return found

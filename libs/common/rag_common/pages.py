@@ -71,7 +71,9 @@ def _handler(
 
 def _taker(order: Order) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
-        if not is_loopback(request.remote or ""):
+        # By its own name too: a name of somebody else's may be made to lead here.
+        host = (request.host or "").rpartition(":")[0] or request.host
+        if not is_loopback(request.remote or "") or not is_loopback(host.strip("[]")):
             return _response(_page("orders are taken from this machine alone", 403))
         # A web page of somebody else's can send no such type without asking first.
         if request.content_type != "application/json":

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Protocol
 
 from rag_common.context import Trace
+from rag_common.errors import AppError
 
 Value = str | int | float | bool | tuple[str, ...]
 Attributes = Mapping[str, Value]
@@ -178,6 +179,21 @@ class ending(inside):
         self._span.end()
 
 
+@contextmanager
+def finishing(made: Span) -> Iterator[Span]:
+    """End the span with the block, and make it nobody's parent: for what hands out values in between.
+
+    A generator would leave its own span behind as the current one of whoever takes the values.
+    """
+    try:
+        yield made
+    except BaseException as error:
+        made.fail(reason(error))
+        raise
+    finally:
+        made.end()
+
+
 def span(name: str, kind: str = "internal", attributes: Attributes | None = None) -> inside:
     """Run the block as a span below the current one; an error in it marks the span as failed."""
     parent = _CURRENT.get()
@@ -219,7 +235,8 @@ def reason(error: BaseException) -> str:
     """What a failure is called: our own reason, or the error's type."""
     if isinstance(error, asyncio.CancelledError | GeneratorExit):
         return CANCELLED
-    return getattr(error, "reason", None) or type(error).__name__
+    # Of ours alone: what others call their reason may be any text.
+    return error.reason if isinstance(error, AppError) else type(error).__name__
 
 
 def use(recorder: Recorder) -> None:

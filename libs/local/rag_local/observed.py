@@ -32,7 +32,9 @@ class Traced:
 
     def last(self, name: str) -> str:
         """The id of the newest trace that begins with a call of that name; empty where there is none."""
-        found = httpx.get(f"{self.url}/api/search", params={"limit": 100}, timeout=5.0)
+        # The store is on this machine, where no proxy leads.
+        with httpx.Client(base_url=self.url, timeout=5.0, trust_env=False) as client:
+            found = client.get("/api/search", params={"limit": 100})
         traces = found.raise_for_status().json()["traces"]
         ids = [one["traceID"] for one in traces if name in one.get("rootTraceName", "")]
         return ids[0] if ids else ""

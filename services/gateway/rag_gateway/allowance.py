@@ -51,7 +51,9 @@ class Allowance:
     async def store(self) -> None:
         """Return while what should be shared is. Raises Unavailable."""
         if not self.shared.up:
-            raise errors.Unavailable("limits are counted by this replica alone")
+            raise errors.Unavailable(
+                "limits are counted by this replica alone", metadata={"error": self.shared.trouble}
+            )
 
     async def told(self, principal: Principal) -> pb.GetQuotaResponse:
         """What is left of each of the caller's limits."""

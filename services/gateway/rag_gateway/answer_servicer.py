@@ -80,6 +80,7 @@ class AnswerServicer(AnswerServiceServicer):
             except errors.AppError as error:
                 if not stream.words:
                     raise
+                self._measures.broken(error.reason)
                 yield stream.incomplete(error.reason, error.message)
         self._measures.ended()
 

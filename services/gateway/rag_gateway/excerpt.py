@@ -90,7 +90,7 @@ def _tongue(question: str, asked: str) -> str:
 
 
 def _quotable(question: Question, item: ScoredPassage) -> bool:
-    if not item.passage.text.strip():
+    if not item.passage.text[:_READ].strip():
         return False
     if question.support.mode != "refuse":
         return True

@@ -1,5 +1,6 @@
 """Everything that the gateway counts and measures besides what every service does."""
 
+import math
 from collections.abc import Callable
 
 from rag_common.metrics import COUNTS, SHARES, Metrics
@@ -53,6 +54,8 @@ class Instruments:
         self.degraded = metrics.counter(
             "rag_degraded", "Replies made without a part that was away.", ("part",)
         )
+        for part in ("reranker", "generator", "language_model", "limits"):
+            self.degraded.labels(part)
 
     def _retrieval(self, metrics: Metrics) -> None:
         self.searches = metrics.counter(
@@ -71,8 +74,10 @@ class Instruments:
             "rag_searches_oldest_wait_seconds", "How long the first in line has waited."
         )
         self.index_fits = metrics.gauge(
-            "rag_index_fits", "Whether index and embedding model fit each other, as last seen."
+            "rag_index_fits",
+            "Whether index and embedding model fit each other, as last seen; NaN before that.",
         )
+        self.index_fits.set(math.nan)
 
     def _limits(self, metrics: Metrics) -> None:
         self.caches = metrics.counter(

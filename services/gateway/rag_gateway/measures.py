@@ -72,6 +72,10 @@ class Measures:
         self._instruments.first_token.observe(time.monotonic() - call.started)
         tracing.current().event("first_token")
 
+    def broken(self, reason: str) -> None:
+        """A stream ends after its first words, and its call well: its span is failed all the same."""
+        tracing.current().fail(reason)
+
     def ended(self) -> None:
         """A stream has sent its last event."""
         tracing.current().event("end")

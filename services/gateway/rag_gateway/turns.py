@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -41,13 +41,12 @@ class Turns:
     @property
     def waiting(self) -> int:
         """How many wait for it."""
-        return sum(map(len, self._waiting.values()))
+        return sum(1 for _ in self._places())
 
     @property
     def oldest(self) -> float:
         """Seconds that the longest of them has waited."""
-        firsts = [line[0].since for line in self._waiting.values()]
-        return self._clock() - min(firsts) if firsts else 0.0
+        return self._clock() - min((place.since for place in self._places()), default=self._clock())
 
     @asynccontextmanager
     async def turn(self, tenant: str) -> AsyncIterator[None]:
@@ -61,6 +60,11 @@ class Turns:
             yield
         finally:
             self._end(tenant)
+
+    def _places(self) -> "Iterator[_Place]":
+        """Those who wait; whoever has gone away is passed over when a place is free, and counts no more."""
+        for line in self._waiting.values():
+            yield from (place for place in line if not place.given.done())
 
     def _see(self, tenant: str) -> None:
         now = self._clock()

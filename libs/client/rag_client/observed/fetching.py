@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
@@ -25,16 +26,18 @@ class Reply:
 
 
 class Fetching:
-    """Reads pages; made by `fetching`."""
+    """Reads pages; made by `fetching`. `here` is for this machine, `beyond` for all others."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
+    def __init__(self, here: aiohttp.ClientSession, beyond: aiohttp.ClientSession) -> None:
+        self._here = here
+        self._beyond = beyond
 
     async def get(self, url: str, *, timeout: float) -> Reply:
         """The page. Raises Unreachable after `timeout` seconds, or where it is too large."""
+        session = self._here if _is_here(url) else self._beyond
         limit = aiohttp.ClientTimeout(total=timeout)
         try:
-            async with self._session.get(url, timeout=limit) as reply:
+            async with session.get(url, timeout=limit) as reply:
                 return Reply(reply.status, reply.content_type, await _body(reply, url))
         except TimeoutError as error:
             raise Unreachable(f"{plain(url)} does not answer within {timeout:g} s") from error
@@ -46,9 +49,12 @@ class Fetching:
 
 @asynccontextmanager
 async def fetching(headers: Mapping[str, str] | None = None) -> AsyncIterator[Fetching]:
-    """One session for all that is read."""
-    async with aiohttp.ClientSession(headers=headers, trust_env=True) as session:
-        yield Fetching(session)
+    """For all that is read; the environment's proxies are for other machines only."""
+    async with (
+        aiohttp.ClientSession(headers=headers, trust_env=False) as here,
+        aiohttp.ClientSession(headers=headers, trust_env=True) as beyond,
+    ):
+        yield Fetching(here, beyond)
 
 
 def plain(url: str) -> str:
@@ -58,6 +64,14 @@ def plain(url: str) -> str:
     except ValueError:
         return "that URL"
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _is_here(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 async def _body(reply: aiohttp.ClientResponse, url: str) -> bytes:

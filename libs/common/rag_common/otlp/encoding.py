@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
+import structlog
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import (
     AnyValue,
@@ -15,6 +16,8 @@ from opentelemetry.proto.trace.v1 import trace_pb2 as pb
 
 from rag_common.context import Trace
 from rag_common.tracing import Attributes, Span, Value
+
+log = structlog.get_logger()
 
 _KINDS = {
     "internal": pb.Span.SPAN_KIND_INTERNAL,
@@ -29,8 +32,8 @@ _KEPT = 4096
 
 
 def request(resource: Resource, spans: Sequence[Span]) -> ExportTraceServiceRequest:
-    """One request with the spans of one resource."""
-    scope = pb.ScopeSpans(scope=_SCOPE, spans=[_span(span) for span in spans])
+    """One request with the spans of one resource; one that cannot be encoded is left out and logged."""
+    scope = pb.ScopeSpans(scope=_SCOPE, spans=filter(None, map(_encoded, spans)))
     return ExportTraceServiceRequest(
         resource_spans=[pb.ResourceSpans(resource=resource, scope_spans=[scope])]
     )
@@ -39,6 +42,14 @@ def request(resource: Resource, spans: Sequence[Span]) -> ExportTraceServiceRequ
 def attributes(given: Attributes) -> list[KeyValue]:
     """Attributes as OTLP has them."""
     return [_pair(name, value, type(value).__name__) for name, value in given.items()]
+
+
+def _encoded(span: Span) -> pb.Span | None:
+    try:
+        return _span(span)
+    except (TypeError, ValueError) as error:
+        log.warning("span_unfit", span=span.name, error=type(error).__name__)
+        return None
 
 
 def _span(span: Span) -> pb.Span:
@@ -88,4 +99,4 @@ def _value(value: Value) -> AnyValue:
         case tuple():
             return AnyValue(array_value=ArrayValue(values=map(_value, value)))
     # Whatever else it is, the span must not be lost with it.
-    return AnyValue(string_value=str(value))
+    return AnyValue(string_value=str(value).encode("utf-8", "replace").decode())

@@ -4,8 +4,9 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
@@ -13,6 +14,7 @@ from opentelemetry.sdk.resources import Resource
 from rag_common.settings import SettingsInvalid
 
 _GRPC, _HTTP = "grpc", "http/protobuf"
+_FILES = ("CERTIFICATE", "CLIENT_KEY")
 _EXPORTERS = {
     "metrics": ("metric_exporter", "OTLPMetricExporter"),
     "logs": ("_log_exporter", "OTLPLogExporter"),
@@ -39,7 +41,8 @@ def exporter(signal: str) -> Any:
     _quiet()
     package = "grpc" if protocol(signal) == _GRPC else "http"
     module, name = _EXPORTERS[signal]
-    return getattr(import_module(f"opentelemetry.exporter.otlp.proto.{package}.{module}"), name)()
+    found = import_module(f"opentelemetry.exporter.otlp.proto.{package}.{module}")
+    return _made(getattr(found, name))
 
 
 def span_exporter(who: Resource) -> Any:
@@ -48,10 +51,24 @@ def span_exporter(who: Resource) -> Any:
     if protocol("traces") == _GRPC:
         from rag_common.otlp.grpc import GrpcSpans
 
-        return GrpcSpans(who)
+        return _made(lambda: GrpcSpans(who))
     from rag_common.otlp.http import HttpSpans
 
-    return HttpSpans(who)
+    return _made(lambda: HttpSpans(who))
+
+
+def _made(make: Callable[[], Any]) -> Any:
+    """Raises SettingsInvalid where a variable is unfit."""
+    for name, path in os.environ.items():
+        named = name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith(_FILES)
+        if named and path and not Path(path).is_file():
+            raise SettingsInvalid(f"{name} is {path}, which is not a file")
+    try:
+        return make()
+    except Exception as error:
+        # Any: each variable is read in another way, and fails in another.
+        told = " ".join(str(error).split())
+        raise SettingsInvalid(f"an OTEL_EXPORTER_OTLP_ variable is unfit: {told}") from error
 
 
 def _quiet() -> None:

@@ -12,7 +12,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import set_span_in_context
 
 from rag_common import tracing
-from rag_common.context import Trace
+from rag_common.context import CALL
 from rag_common.otlp.outbox import Outbox
 from rag_common.otlp.recording import remote
 
@@ -40,7 +40,7 @@ class Lines:
         level = str(line.get("level", "info"))
         record = LogRecord(
             timestamp=time.time_ns(),
-            context=_context(str(line.get("trace_id", ""))),
+            context=_context(),
             severity_text=level.upper(),
             severity_number=_SEVERITY.get(level, SeverityNumber.INFO),
             body=str(line["event"]),
@@ -50,11 +50,12 @@ class Lines:
         self._outbox.put(ReadableLogRecord(record, self._resource, _SCOPE))
 
 
-def _context(trace_id: str) -> Context:
-    """Where the line belongs: to the span that runs, else to the call's trace."""
-    at = tracing.current()
-    position = at.position if at.recording else Trace.parse(f"00-{trace_id}-{'f' * 16}-01")
-    return set_span_in_context(remote(position), Context()) if position else Context()
+def _context() -> Context:
+    """Where the line belongs: to the span that runs, else to the call's place in its caller's trace."""
+    at, call = tracing.current(), CALL.get()
+    if at.recording:
+        return set_span_in_context(remote(at.position), Context())
+    return set_span_in_context(remote(call.trace), Context()) if call else Context()
 
 
 def _plain(value: Any) -> Any:

@@ -20,7 +20,6 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.metrics.export import Metric as Reading
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Exemplar as Sampled
 from prometheus_client.samples import Sample
@@ -32,47 +31,55 @@ _CUMULATIVE = AggregationTemporality.CUMULATIVE
 
 
 class Readings:
-    """Sends the registry's values every `interval` seconds, and once more when it is closed."""
+    """Sends what `collect` gives every `interval` seconds, and once more when it is closed.
+
+    Values belong to the event loop: `collect` asks it, and is called by its own thread and by whoever
+    closes.
+    """
 
     def __init__(
         self,
-        registry: CollectorRegistry,
+        collect: Callable[[], Sequence[Metric]],
         resource: Resource,
         send: Callable[[MetricsData], bool],
         interval: float,
         counts: Counts,
     ) -> None:
-        self._registry = registry
+        self._collect = collect
         self._resource = resource
         self._send = send
         self._interval = interval
         self._counts = counts
         self._began = time.time_ns()
+        self._last: Sequence[Metric] | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="otlp-metrics", daemon=True)
         self._thread.start()
 
     def close(self, seconds: float) -> None:
         """Send the last values, within so many seconds."""
+        self._last = self._collect()
         self._closing.set()
         self._thread.join(seconds)
 
     def _run(self) -> None:
         while not self._closing.wait(self._interval):
-            self._once()
-        self._once()
+            self._once(self._collect)
+        self._once(lambda: self._last or ())
 
-    def _once(self) -> None:
-        found = list(readings(self._registry.collect(), self._began, time.time_ns()))
-        scope = ScopeMetrics(_SCOPE, found, "")
+    def _once(self, collect: Callable[[], Sequence[Metric]]) -> None:
+        found: list[Reading] = []
         try:
+            found = list(readings(collect(), self._began, time.time_ns()))
+            scope = ScopeMetrics(_SCOPE, found, "")
             arrived = self._send(MetricsData([ResourceMetrics(self._resource, [scope], "")]))
         except Exception:
+            # Whatever it is: the next reading may get through.
             arrived = False
         if arrived:
             self._counts.exported(len(found))
         else:
-            self._counts.dropped(len(found), "failed")
+            self._counts.dropped(max(len(found), 1), "failed")
 
 
 def readings(metrics: Iterable[Metric], began: int, now: int) -> Iterator[Reading]:

@@ -1,5 +1,6 @@
 """Which traces are recorded, and where their spans go."""
 
+import os
 from collections.abc import Callable
 
 from opentelemetry import trace
@@ -8,8 +9,14 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import Decision, Sampler
 
 from rag_common.context import Trace
+from rag_common.settings import SettingsInvalid
 from rag_common.tracing import Span
 
+_SAMPLERS = tuple(
+    f"{parent}{own}"
+    for parent in ("", "parentbased_")
+    for own in ("always_on", "always_off", "traceidratio")
+)
 _KINDS = {kind.name.lower(): kind for kind in trace.SpanKind}
 
 
@@ -31,8 +38,22 @@ class Recording:
 
 
 def configured() -> Sampler:
-    """The sampler that OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG name."""
+    """The sampler that OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG name. Raises SettingsInvalid."""
+    name = os.environ.get("OTEL_TRACES_SAMPLER") or "parentbased_always_on"
+    if name not in _SAMPLERS:
+        raise SettingsInvalid(f"OTEL_TRACES_SAMPLER is {name}; known are {', '.join(_SAMPLERS)}")
+    if name.endswith("traceidratio"):
+        _require_share(os.environ.get("OTEL_TRACES_SAMPLER_ARG") or "1")
     return TracerProvider(shutdown_on_exit=False).sampler
+
+
+def _require_share(text: str) -> None:
+    try:
+        fits = 0 <= float(text) <= 1
+    except ValueError:
+        fits = False
+    if not fits:
+        raise SettingsInvalid(f"OTEL_TRACES_SAMPLER_ARG is {text}; a share from 0 to 1 is needed")
 
 
 def remote(parent: Trace) -> trace.Span:

@@ -1,10 +1,14 @@
 """Puts together what is sent by OTLP: each signal that is wanted, with its exporter and its bound."""
 
+import asyncio
+import math
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
+from prometheus_client.metrics_core import Metric
 
 from rag_common import logs, tracing
 from rag_common.metrics import Metrics, Sent
@@ -25,6 +29,7 @@ from rag_common.telemetry import Telemetry
 
 # How long stopping waits for what is left to be sent, each signal.
 _CLOSE_SECONDS = 3.0
+_COLLECT_SECONDS = 5.0
 
 
 def opened(metrics: Metrics, service: str, version: str, region: str) -> Telemetry:
@@ -61,9 +66,28 @@ def _readings(who: Resource, metrics: Metrics, closing: list[Callable[[], None]]
         return arrived(exporting.export(data))
 
     interval = _number("OTEL_METRIC_EXPORT_INTERVAL", 60_000) / 1000
-    reading = Readings(metrics.registry, who, send, interval, Sent(metrics, "metrics"))
+    reading = Readings(_asking(metrics), who, send, interval, Sent(metrics, "metrics"))
     closing.append(exporting.shutdown)
     closing.append(lambda: reading.close(_CLOSE_SECONDS))
+
+
+def _asking(metrics: Metrics) -> Callable[[], list[Metric]]:
+    """Collects on the event loop that runs now, from whichever thread."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return metrics.collected
+    thread = threading.get_ident()
+
+    async def ask() -> list[Metric]:
+        return metrics.collected()
+
+    def collect() -> list[Metric]:
+        if threading.get_ident() == thread:
+            return metrics.collected()
+        return asyncio.run_coroutine_threadsafe(ask(), loop).result(_COLLECT_SECONDS)
+
+    return collect
 
 
 def _outbox(
@@ -71,8 +95,8 @@ def _outbox(
 ) -> Outbox[Any]:
     prefix = "OTEL_BSP" if signal == "traces" else "OTEL_BLRP"
     bounds = Bounds(
-        queue=int(_number(f"{prefix}_MAX_QUEUE_SIZE", 2048)),
-        batch=int(_number(f"{prefix}_MAX_EXPORT_BATCH_SIZE", 512)),
+        queue=_count(f"{prefix}_MAX_QUEUE_SIZE", 2048),
+        batch=_count(f"{prefix}_MAX_EXPORT_BATCH_SIZE", 512),
         delay=_number(f"{prefix}_SCHEDULE_DELAY", 1000) / 1000,
     )
     outbox: Outbox[Any] = Outbox(signal, batches(exporting), bounds, Sent(metrics, signal))
@@ -89,6 +113,14 @@ def _number(name: str, default: float) -> float:
         found = float(text) if text else default
     except ValueError:
         found = 0.0
-    if not found > 0:
+    if not 0 < found < math.inf:
         raise SettingsInvalid(f"{name} is {text}; a positive number is needed")
     return found
+
+
+def _count(name: str, default: int) -> int:
+    """A whole number of the environment, at least 1. Raises SettingsInvalid."""
+    found = _number(name, default)
+    if found != int(found):
+        raise SettingsInvalid(f"{name} is {os.environ[name]}; a whole number is needed")
+    return int(found)

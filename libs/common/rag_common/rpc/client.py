@@ -59,7 +59,8 @@ class Peer:
         `request` is a message, or an async iterator of them.
         """
         feed = _Feed(request) if isinstance(request, AsyncIterator) else None
-        with self._calling(method, timeout) as options, feed.errors() if feed else nullcontext():
+        calling = self._calling(method, timeout, streams=True)
+        with calling as options, feed.errors() if feed else nullcontext():
             call = method(feed.messages() if feed else request, **options)
             try:
                 async for reply in call:
@@ -76,7 +77,9 @@ class Peer:
             raise errors.Unavailable(f"{self.name} is not serving", metadata={"peer": self.name})
 
     @contextmanager
-    def _calling(self, method: Any, timeout: float | None) -> Iterator[dict[str, Any]]:
+    def _calling(
+        self, method: Any, timeout: float | None, *, streams: bool = False
+    ) -> Iterator[dict[str, Any]]:
         call = CALL.get()
         budget = self._timeout if timeout is None else timeout
         if call:
@@ -91,8 +94,9 @@ class Peer:
             "rpc.method": name,
             "server.address": self.name,
         }
+        made = tracing.current().child(name, "client", attributes)
         with (
-            tracing.span(name, "client", attributes) as span,
+            tracing.finishing(made) if streams else tracing.ending(made) as span,
             self._measured(name, span),
             peer_errors(self.name),
             self.channel.held(),

@@ -57,7 +57,8 @@ async def outcome(check: Callable[[], Awaitable[None]]) -> Outcome:
         async with asyncio.timeout(_SECONDS):
             await check()
     except errors.AppError as failure:
-        error = failure.reason
+        # What lies behind the reason says more to whom mends it.
+        error = failure.metadata.get("error") or failure.reason
     except Exception as failure:
         error = type(failure).__name__
     return Outcome(error, round((time.monotonic() - began) * 1000, 2))

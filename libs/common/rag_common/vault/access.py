@@ -44,7 +44,9 @@ class Vault:
         """Return while all is well. Raises Unavailable: the service goes on with what it has, degraded."""
         state = self.state
         if not state.ok:
-            raise errors.Unavailable(f"Vault is not well: {state.error}")
+            raise errors.Unavailable(
+                f"Vault is not well: {state.error}", metadata={"error": state.error}
+            )
 
     async def secret(self, path: str) -> Secret:
         """The secret at a path of the KV mount: one for all who ask for that path."""

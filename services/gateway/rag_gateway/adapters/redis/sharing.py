@@ -29,6 +29,11 @@ class Shared:
         """Whether what should be shared is: the gauge `quota_store_up`."""
         return self.store is None or self.store.up
 
+    @property
+    def trouble(self) -> str:
+        """The class of the error by which it is not; empty where it is."""
+        return self.store.trouble if self.store else ""
+
 
 @asynccontextmanager
 async def sharing(

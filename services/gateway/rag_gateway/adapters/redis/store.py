@@ -1,4 +1,4 @@
-"""Whether the shared store answers: left at the first failure, and tried again in the background alone."""
+"""Whether the shared store answers: left at the first failure, and put back by the background alone."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -30,7 +30,8 @@ class Store:
     use: calls go on at once with what stands in for it, which is this replica's own memory. So an
     outage of Redis is no outage of ours, and no call waits for it again; its price is that each
     replica grants the whole limits on its own meanwhile. Every second a write is tried in the
-    background, so that a Redis that only reads is not taken for the store; success puts it back.
+    background, so that a Redis that only reads is not taken for the store; success puts it back,
+    failure is noticed without a call.
     """
 
     def __init__(
@@ -42,11 +43,17 @@ class Store:
         self._probe = f"{prefix}probe"
         self._timeout = timeout
         self._up = True
+        self._trouble = ""
 
     @property
     def up(self) -> bool:
         """Whether the store is in use: the gauge `quota_store_up`."""
         return self._up
+
+    @property
+    def trouble(self) -> str:
+        """The class of the latest failure's error; empty while the store is in use."""
+        return self._trouble
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
         """The script's reply. Raises StoreDown, at once while the store is out of use."""
@@ -61,27 +68,28 @@ class Store:
             raise StoreDown from error
 
     async def check(self) -> None:
-        """Try a write where the store is out of use, and put it back into use where that succeeds."""
-        if self._up:
-            return
+        """Try a write: the store is in use from now on where that succeeds, and out of use where not."""
         try:
             await within(self._timeout * _PATIENCE, self._write)
-        except Exception:
+        except Exception as error:
+            self._leave(error)
             return
-        self._up = True
-        log.info("quota_store", up=True)
+        if not self._up:
+            self._up, self._trouble = True, ""
+            log.info("quota_store", up=True)
 
     async def _write(self) -> None:
         await self._redis.set(self._probe, 1, px=1000)
 
     def _leave(self, error: Exception) -> None:
+        self._trouble = type(error).__name__
         if self._up:
             self._up = False
-            log.warning("quota_store", up=False, error=type(error).__name__)
+            log.warning("quota_store", up=False, error=self._trouble)
 
 
 @asynccontextmanager
 async def watched(store: Store, seconds: float = _RETRY_SECONDS) -> AsyncIterator[Store]:
-    """The store, tried again every so many seconds while it is out of use."""
+    """The store, tried every so many seconds."""
     async with repeated(store.check, seconds):
         yield store
