@@ -123,12 +123,16 @@ _SYSTEMS = Section(
         ),
         Panel(
             title="Errors by system",
-            says="Calls that failed, by the class of the error. Nothing here means that nothing "
-            "failed.",
+            says="Calls that failed, by the class of the error, without those that the caller "
+            "stopped. Nothing here means that nothing failed.",
             empty="no errors",
             queries=(
                 Query(
-                    rate("rag_dependency_duration_seconds_count", "system, error", 'error!=""'),
+                    rate(
+                        "rag_dependency_duration_seconds_count",
+                        "system, error",
+                        'error!~"|CANCELLED"',
+                    ),
                     "{{system}} {{error}}",
                 ),
             ),

@@ -96,6 +96,18 @@ def row(result: Result, *words: str) -> list[str]:
     return found.split()
 
 
+def test_services_on_this_machine_are_looked_at_without_a_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    result = once(Shown())
+    assert row(result, "gateway", "serving")
+    assert result.exit_code == 0, result.stdout
+
+
 def test_rates_are_what_happened_between_the_looks() -> None:
     def act(shown: Shown) -> None:
         shown.call(0.02, times=40)

@@ -26,6 +26,7 @@ from rag_client.observed.paths import shares
 from rag_client.observed.spans import Span, Trace
 from rag_client.observed.summaries import summary
 from rag_client.observed.tree import forest
+from rag_local.observed import Traced
 from rag_local.traces import TraceStore, trace_store
 from tests.observability.spans import chain
 
@@ -158,6 +159,47 @@ def question(at: float = 0.0) -> dict[str, Any]:
         ],
         embedder=[tempo_span(3, 1, "rag.embedder.v1.EmbedderService/Embed", at + 20, 60, **failed)],
     )
+
+
+PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The environment's proxy, for every host there is; the URLs that it was asked for."""
+    seen: list[str] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        seen.append(str(request.url))
+        return web.Response(status=403)
+
+    with running("/{any:.*}", handle) as proxy:
+        for name in PROXIES:
+            monkeypatch.setenv(name, proxy)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        yield seen
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_what_is_on_this_machine_is_read_without_a_proxy(proxied: list[str], host: str) -> None:
+    with answering(question()) as url:
+        result = rag(TRACE, "--url", url.replace("127.0.0.1", host))
+    assert result.exit_code == 0, result.stderr
+    assert proxied == []
+
+
+def test_other_machines_are_read_through_the_proxy(proxied: list[str]) -> None:
+    result = rag(TRACE, "--url", "http://tempo.example:3200", "--wait", "0")
+    assert "answers 403" in result.stderr
+    assert proxied == [f"http://tempo.example:3200/api/traces/{TRACE}"]
+
+
+def test_the_last_trace_of_the_local_store_is_found_without_a_proxy(proxied: list[str]) -> None:
+    newest = {"traces": [{"traceID": TRACE, "rootTraceName": "rag.gateway.v1.AnswerService/Ask"}]}
+    with answering(newest, path="/api/search") as url:
+        assert Traced({}, url=url).last("AnswerService/Ask") == TRACE
+    assert proxied == []
 
 
 def lines(result: Result, what: str) -> list[str]:

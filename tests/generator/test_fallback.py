@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,8 @@ from rag_generator.fallback import Fallback
 from rag_generator.prompt import Template
 from rag_generator.prompted import LanguageModel, Prompted, Sampling
 from rag_generator.quoting import Quoting
-from tests.generator.neighbour import ScriptedModel
+from tests.generator.neighbour import Reply, ScriptedModel, finish, serving, words
+from tests.generator.service import running
 from tests.rpc import logged
 from tests.waiting import until
 
@@ -145,13 +147,91 @@ async def test_a_model_that_is_away_is_told_to_health_and_once_to_the_log() -> N
         for _ in range(2):
             with pytest.raises(errors.Unavailable):
                 await written(guarded)
+            with pytest.raises(errors.Unavailable):
+                await guarded.ready()
             clock.now += 5
-        with pytest.raises(errors.Unavailable):
-            await guarded.ready()
         model.away = None
         await written(guarded)
     await guarded.ready()
     assert [line["up"] for line in lines.of("language_model")] == [False, True]
+
+
+async def test_a_model_that_is_back_is_found_without_a_question() -> None:
+    model, clock = ScriptedModel(*GOOD), Clock()
+    guarded = Guarded(model, Circuit(5, clock))
+    model.away = AWAY
+    await answered(guarded)
+    model.away = None
+    with pytest.raises(errors.Unavailable):
+        await guarded.ready()
+    assert len(model.asked) == 1
+    clock.now = 5
+    await guarded.ready()
+    assert [sampling.max_tokens for _, _, sampling in model.asked[1:]] == [1]
+    assert (await answered(guarded)).degraded == ()
+
+
+async def test_readiness_asks_a_model_that_stays_away_once_in_a_wait() -> None:
+    model, clock = ScriptedModel(*GOOD), Clock()
+    guarded = Guarded(model, Circuit(5, clock))
+    model.away = AWAY
+    for seconds, asked in ((0.0, 1), (5.0, 2), (4.9, 2), (0.2, 3)):
+        clock.now += seconds
+        with pytest.raises(errors.Unavailable):
+            await (guarded.ready() if model.asked else written(guarded))
+        assert len(model.asked) == asked
+
+
+async def test_a_word_that_is_late_leaves_the_model_to_the_next_question() -> None:
+    model, clock = ScriptedModel(hangs=True), Clock()
+    circuit = Circuit(5, clock)
+    circuit.failed()
+    clock.now = 5
+    with pytest.raises(errors.Unavailable):
+        await Guarded(model, circuit).ready()
+    assert model.stopped
+    assert circuit.admits()
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [errors.InputTooLong("long"), errors.ResourceExhausted("full"), errors.ModelNotFound("none")],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("asking", ["a question", "readiness"])
+async def test_a_model_that_refuses_is_there(refusal: errors.AppError, asking: str) -> None:
+    model, clock = ScriptedModel(*GOOD), Clock()
+    circuit = Circuit(5, clock)
+    circuit.failed()
+    clock.now = 5
+    guarded = Guarded(model, circuit)
+    model.away = refusal
+    if asking == "a question":
+        with pytest.raises(type(refusal)):
+            await written(guarded)
+    await guarded.ready()
+    assert circuit.whole
+
+
+async def test_a_callers_own_deadline_says_nothing_of_the_model() -> None:
+    guarded = Guarded(ScriptedModel(hangs=True), Circuit())
+    with pytest.raises(errors.DeadlineExceeded):
+        await answered(guarded, replace(TASK, seconds=0.4))
+    await guarded.ready()
+
+
+async def test_a_server_that_hangs_is_waited_for_once_and_found_when_it_is_back() -> None:
+    back = Reply(events=(*words(*GOOD), *finish("stop")))
+    quick = {"openai_first_token_timeout": 0.3, "health_interval": 1}
+    async with (
+        serving(Reply(then="hang"), back) as server,
+        running(server.url, **quick) as generator,
+    ):
+        for _ in range(2):
+            assert list((await generator.ask()).degraded) == ["language_model"]
+        assert len(server.requests) == 1
+        await until(lambda: len(server.requests) == 2, "it is asked for a word", seconds=20)
+        assert list((await generator.ask()).degraded) == []
 
 
 async def written(model: LanguageModel) -> str:

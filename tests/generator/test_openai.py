@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from rag_common import errors
 from rag_generator.adapters.openai import OpenAIModel, OpenAIServer
 from rag_generator.core import Finish
+from rag_generator.settings import Settings
 from tests.generator import smol
 from tests.generator.neighbour import Reply, ScriptedServer, finish, refusal, serving, words
 
@@ -20,15 +22,22 @@ _KEY = "the-real-server's-key"
 _OK = Reply(events=(*words("It is", " 15 days."), *finish("stop")))
 
 
-def adapter(url: str, *, key: str = _KEY, silence: float = 30, retries: int = 2) -> OpenAIServer:
+def adapter(
+    url: str, *, key: str = _KEY, first: float = 30, silence: float = 30, retries: int = 2
+) -> OpenAIServer:
     return OpenAIServer(
-        url, lambda: key, connect_timeout=3, silence_timeout=silence, retries=retries
+        url,
+        lambda: key,
+        connect_timeout=3,
+        first_token_timeout=first,
+        silence_timeout=silence,
+        retries=retries,
     )
 
 
-async def answer(server: ScriptedServer, *, silence: float = 30, retries: int = 2) -> str:
+async def answer(server: ScriptedServer, **patience: Any) -> str:
     """The words of the scripted server's answer."""
-    async with adapter(server.url, silence=silence, retries=retries) as reached:
+    async with adapter(server.url, **patience) as reached:
         return smol.text(await smol.written(reached.model("m", 4096), "How long?", 16))
 
 
@@ -216,7 +225,12 @@ async def test_a_server_out_of_reach_is_waited_for_once() -> None:
     with full() as url:
         began = time.monotonic()
         async with OpenAIServer(
-            url, lambda: _KEY, connect_timeout=0.5, silence_timeout=30, retries=5
+            url,
+            lambda: _KEY,
+            connect_timeout=0.5,
+            first_token_timeout=30,
+            silence_timeout=30,
+            retries=5,
         ) as reached:
             with pytest.raises(errors.Unavailable):
                 await smol.written(reached.model("m", 4096), "Why?", 9)
@@ -236,20 +250,36 @@ def full() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
 
 
-async def test_silence_before_the_first_word_is_not_tried_again() -> None:
-    async with serving(Reply(then="hang"), _OK) as server:
-        with pytest.raises(errors.DeadlineExceeded) as caught:
-            await answer(server, silence=0.3)
+@pytest.mark.parametrize("events", [(), words("")], ids=["nothing", "a chunk without a word"])
+async def test_silence_before_the_first_word_is_unavailable_and_not_tried_again(
+    events: tuple[str, ...],
+) -> None:
+    async with serving(Reply(events=events, then="hang"), _OK) as server:
+        with pytest.raises(errors.Unavailable) as caught:
+            await answer(server, first=0.3)
         await server.left.wait()
-    assert caught.value.metadata["stage"] == "generate"
+    assert caught.value.metadata["peer"] == "llm"
     assert len(server.requests) == 1
+
+
+async def test_all_tries_together_have_the_time_of_the_first_word() -> None:
+    async with serving(refusal(503, "retry-after: 2"), _OK) as server:
+        with pytest.raises(errors.Unavailable):
+            await answer(server, first=1)
+    assert len(server.requests) == 1
+
+
+def test_by_default_a_call_has_time_left_after_a_silent_model() -> None:
+    told = Settings()
+    assert told.openai_first_token_timeout <= told.default_deadline / 2
 
 
 async def test_silence_in_the_middle_ends_the_answer_and_the_connection() -> None:
     async with serving(Reply(events=words("It"), then="hang")) as server:
-        with pytest.raises(errors.DeadlineExceeded):
+        with pytest.raises(errors.DeadlineExceeded) as caught:
             await answer(server, silence=0.3)
         await server.left.wait()
+    assert caught.value.metadata["stage"] == "generate"
 
 
 async def test_pings_are_silence() -> None:
@@ -313,7 +343,12 @@ async def test_a_key_that_is_replaced_is_sent_from_the_next_call_on() -> None:
     keys = iter(["old", "new"])
     async with serving(_OK) as server:
         reached = OpenAIServer(
-            server.url, lambda: next(keys), connect_timeout=3, silence_timeout=30, retries=0
+            server.url,
+            lambda: next(keys),
+            connect_timeout=3,
+            first_token_timeout=30,
+            silence_timeout=30,
+            retries=0,
         )
         async with reached:
             for _ in range(2):

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from rag_common.settings import ServiceSettings
 from tests.common.test_redaction import HARMLESS, MARKS
 from tests.observability.deployed import CODE, WHOLE, read
+from tests.observability.haste import milliseconds
 
 COLLECTORS = ["collector.yaml", "loadbalancing.yaml"]
 
@@ -55,6 +57,17 @@ def test_failed_slow_and_degraded_traces_are_kept_and_a_share_of_the_others() ->
         True,
     ]
     assert "probabilistic" in policies
+
+
+def test_a_trace_is_decided_when_a_call_without_a_deadline_has_ended() -> None:
+    wait = milliseconds(WHOLE["processors"]["tail_sampling"]["decision_wait"]) / 1000
+    assert wait > ServiceSettings.model_fields["default_deadline"].default
+
+
+def test_traces_that_wait_have_room_twice_over() -> None:
+    sampling = WHOLE["processors"]["tail_sampling"]
+    wait = milliseconds(sampling["decision_wait"]) / 1000
+    assert sampling["num_traces"] >= 2 * wait * sampling["expected_new_traces_per_sec"]
 
 
 @pytest.mark.parametrize("name", sorted(WHOLE["exporters"]))

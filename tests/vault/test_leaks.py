@@ -63,7 +63,7 @@ async def life(
             failures = [await failure(vault, name) for name in ("rag/generator/x", "rag/gateway/x")]
             await outage.stop()
             await until(lambda: not vault.state.ok, "a trouble")
-            failures.append(await failure(vault, path))
+            failures.append(await failure(vault, "rag/gateway/another"))
             await outage.back()
             await until(lambda: vault.state.ok, "all well again")
             session = vault._session

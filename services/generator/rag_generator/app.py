@@ -100,6 +100,7 @@ async def _openai(
             settings.openai_url,
             await trust.secret(settings.openai_api_key, "GENERATOR_OPENAI_API_KEY"),
             connect_timeout=settings.openai_connect_timeout,
+            first_token_timeout=settings.openai_first_token_timeout,
             silence_timeout=settings.openai_silence_timeout,
             retries=settings.openai_retries,
             instruments=instruments,

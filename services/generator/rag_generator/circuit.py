@@ -1,8 +1,9 @@
 """A language model that does not answer is left alone for some seconds, so that nobody waits for it."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import structlog
 
@@ -15,6 +16,11 @@ log = structlog.get_logger()
 # Long enough that a question in many waits for a dead server, short enough that nobody notices
 # how late we notice that it is back.
 _SECONDS = 5.0
+# Below the two seconds that readiness gives to a check.
+_WORD_SECONDS = 1.5
+_ONE_WORD = Sampling(max_tokens=1, temperature=0.0, seed=None)
+# Whoever refuses a request is there.
+_REFUSALS = (errors.InvalidArgument, errors.NotFound, errors.ResourceExhausted)
 
 
 class Circuit:
@@ -77,6 +83,33 @@ class Guarded:
         """The model's words. Raises what the model does, and Unavailable without asking it."""
         if not self._circuit.admits():
             raise self._away()
+        async with aclosing(self._watched(system, user, sampling)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def ready(self) -> None:
+        """Return where the model answered when it was last asked. Raises Unavailable.
+
+        One that was away is asked for a word once the circuit's wait is over, so that it is found
+        again without a question. A list of models would not do: a server that hangs may have it.
+        """
+        if not self._circuit.whole and not self._circuit.wait:
+            await self._tried()
+        if not self._circuit.whole:
+            raise self._away()
+
+    async def _tried(self) -> None:
+        # Takes no turn, and a word that is late says nothing: a slow model is left to the questions.
+        with suppress(TimeoutError, errors.AppError):
+            async with (
+                asyncio.timeout(_WORD_SECONDS),
+                aclosing(self._watched("", "Hi", _ONE_WORD)) as pieces,
+            ):
+                await anext(pieces, None)
+
+    async def _watched(
+        self, system: str, user: str, sampling: Sampling
+    ) -> AsyncGenerator[Piece, None]:
         try:
             async with aclosing(self._model.write(system, user, sampling)) as pieces:
                 async for piece in pieces:
@@ -85,11 +118,9 @@ class Guarded:
         except errors.Unavailable:
             self._missed()
             raise
-
-    async def ready(self) -> None:
-        """Return where the model answered when it was last asked. Raises Unavailable."""
-        if not self._circuit.whole:
-            raise self._away()
+        except _REFUSALS:
+            self._heard()
+            raise
 
     def _heard(self) -> None:
         if not self._circuit.whole:

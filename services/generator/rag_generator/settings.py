@@ -41,8 +41,13 @@ class Settings(VaultSettings):
         8192, ge=512, description="Most tokens of prompt and answer together for these models."
     )
     openai_connect_timeout: Seconds = Field(3, description="Most seconds for reaching the server.")
+    openai_first_token_timeout: Seconds = Field(
+        10,
+        description="Most seconds of silence until the first token; after them the model counts as "
+        "away. Keep it well below the callers' deadline, which is 30 seconds by default.",
+    )
     openai_silence_timeout: Seconds = Field(
-        30, description="Most seconds without a token, the first included."
+        30, description="Most seconds without a token, from the first on."
     )
     openai_retries: int = Field(
         2, ge=0, le=5, description="Tries after the first, and only before the first token."

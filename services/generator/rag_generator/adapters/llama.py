@@ -149,6 +149,7 @@ def _server(socket: Path, key: str, instruments: Instruments | None) -> OpenAISe
         "http://llama/v1",
         lambda: key,
         connect_timeout=_CONNECT,
+        first_token_timeout=_SILENCE,
         silence_timeout=_SILENCE,
         retries=0,
         socket=socket,

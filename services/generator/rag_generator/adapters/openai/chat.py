@@ -23,6 +23,11 @@ class Chat:
         self._worded = False
 
     @property
+    def worded(self) -> bool:
+        """Whether words have come."""
+        return self._worded
+
+    @property
     def headers(self) -> Mapping[str, str]:
         """What makes the server's spans children of this call's, where anybody records them."""
         return {"traceparent": self._span.position.traceparent} if self._span.recording else {}

@@ -8,6 +8,7 @@ import openai
 import structlog
 
 from rag_common import errors
+from rag_generator.adapters.openai.chat import Chat
 
 log = structlog.get_logger()
 
@@ -19,14 +20,12 @@ _RETRY_AFTER = 1.0
 
 
 @contextmanager
-def translated(model: str) -> Iterator[None]:
+def translated(model: str, chat: Chat) -> Iterator[None]:
     """Turns the SDK's errors into ours, without a word of the server's."""
     try:
         yield
     except TimeoutError as error:
-        raise errors.DeadlineExceeded(
-            "the language model fell silent", metadata={**_PEER, "stage": "generate"}
-        ) from error
+        raise _silence(chat) from error
     except openai.APIStatusError as error:
         _log(error, status=error.status_code)
         raise _refusal(error, model) from error
@@ -57,6 +56,15 @@ def unavailable(message: str, retry_after: float = _RETRY_AFTER) -> errors.Unava
 
 def _log(error: Exception, **facts: int) -> None:
     log.warning("language_model_failed", error=type(error).__name__, **facts)
+
+
+def _silence(chat: Chat) -> errors.AppError:
+    """A server that has not said a word is as good as none; one that has is only late."""
+    if chat.worded:
+        return errors.DeadlineExceeded(
+            "the language model fell silent", metadata={**_PEER, "stage": "generate"}
+        )
+    return unavailable("the language model does not begin to write")
 
 
 def _refusal(error: openai.APIStatusError, model: str) -> errors.AppError:

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import httpx2
 import openai
@@ -15,18 +15,13 @@ from openai.types.chat import ChatCompletionChunk
 
 from rag_common.metrics import Metrics
 from rag_generator.adapters.openai.chat import Calls, Chat, address
+from rag_generator.adapters.openai.chunks import ending, text
 from rag_generator.adapters.openai.failures import translated, unavailable, wait_before_retry
-from rag_generator.core import Finish, ModelInfo
+from rag_generator.core import ModelInfo
 from rag_generator.instruments import Instruments
 from rag_generator.prompted import Piece, Sampling
 
 log = structlog.get_logger()
-
-_FINISH = {
-    "stop": Finish.STOP,
-    "length": Finish.LENGTH,
-    "content_filter": Finish.CONTENT_FILTER,
-}
 
 Stream = openai.AsyncStream[ChatCompletionChunk]
 
@@ -34,10 +29,11 @@ Stream = openai.AsyncStream[ChatCompletionChunk]
 class OpenAIServer:
     """One server and its connections, for the length of an `async with`.
 
-    `connect_timeout` and `silence_timeout` are in seconds; silence is the time to the first chunk
-    and between two. `retries` count tries after the first, none once the server has begun to
-    answer. With `socket` the server is reached through that file, whatever host `url` names.
-    `provider` is what OpenTelemetry's conventions call the server.
+    The timeouts are in seconds: `first_token_timeout` of all tries together until the server begins
+    to answer, and of silence until the first words; `silence_timeout` of silence from then on.
+    `retries` count tries after the first, none once the server has begun to answer. With `socket`
+    the server is reached through that file, whatever host `url` names. `provider` is what
+    OpenTelemetry's conventions call the server.
     """
 
     def __init__(
@@ -46,6 +42,7 @@ class OpenAIServer:
         api_key: Callable[[], str],
         *,
         connect_timeout: float,
+        first_token_timeout: float,
         silence_timeout: float,
         retries: int,
         socket: Path | None = None,
@@ -57,10 +54,10 @@ class OpenAIServer:
             # Asked for before each request: the key may be replaced while the service runs.
             api_key=_asked(api_key),
             max_retries=0,
-            timeout=openai.Timeout(silence_timeout, connect=connect_timeout, read=None),
+            timeout=openai.Timeout(first_token_timeout, connect=connect_timeout, read=None),
             http_client=_through(socket) if socket else None,
         )
-        self._patience = _Patience(silence_timeout, retries)
+        self._patience = _Patience(first_token_timeout, silence_timeout, retries)
         told = instruments or Instruments(Metrics())
         self._calls = Calls(told, provider, {} if socket else address(url))
 
@@ -92,6 +89,7 @@ def _asked(api_key: Callable[[], str]) -> Callable[[], Awaitable[str]]:
 
 @dataclass(frozen=True, slots=True)
 class _Patience:
+    first_token: float
     silence: float
     retries: int
 
@@ -122,13 +120,13 @@ class OpenAIModel:
         """
         last = Piece("")
         with self._calls.begun(self._info.name, sampling) as chat:
-            with translated(self._info.name):
+            with translated(self._info.name, chat):
                 async with await self._opened(system, user, sampling, chat) as stream:
-                    while (chunk := await self._heard(stream)) is not None:
-                        last = _ending(last, chunk)
-                        if text := _text(chunk):
+                    while (chunk := await self._heard(stream, chat)) is not None:
+                        last = ending(last, chunk)
+                        if words := text(chunk):
                             chat.words()
-                            yield Piece(text)
+                            yield Piece(words)
             chat.ended(last)
             if last.finish is None:
                 raise unavailable("the language model's server stopped in the middle")
@@ -136,13 +134,15 @@ class OpenAIModel:
 
     async def _opened(self, system: str, user: str, sampling: Sampling, chat: Chat) -> Stream:
         """The server's answer from its first byte on; trying again is safe only until then."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + self._patience.first_token
         for attempt in count():
             try:
-                async with asyncio.timeout(self._patience.silence):
+                async with asyncio.timeout_at(end):
                     return await self._asked(system, user, sampling, chat.headers)
             except openai.APIError as error:
                 wait = wait_before_retry(error, attempt)
-                if wait is None or attempt >= self._patience.retries:
+                if wait is None or attempt >= self._patience.retries or clock() + wait >= end:
                     raise
                 log.info("language_model_retried", error=type(error).__name__, attempt=attempt + 1)
                 chat.again(error, attempt + 1)
@@ -166,34 +166,12 @@ class OpenAIModel:
             extra_headers=headers,
         )
 
-    async def _heard(self, stream: Stream) -> ChatCompletionChunk | None:
-        async with asyncio.timeout(self._patience.silence):
+    async def _heard(self, stream: Stream, chat: Chat) -> ChatCompletionChunk | None:
+        patience = self._patience
+        async with asyncio.timeout(patience.silence if chat.worded else patience.first_token):
             return await anext(stream, None)
 
 
 def _through(socket: Path) -> httpx2.AsyncClient:
     transport = httpx2.AsyncHTTPTransport(uds=str(socket))
     return openai.DefaultAsyncHttpxClient(transport=transport)
-
-
-def _text(chunk: ChatCompletionChunk) -> str:
-    return getattr(getattr(_choice(chunk), "delta", None), "content", None) or ""
-
-
-def _ending(last: Piece, chunk: ChatCompletionChunk) -> Piece:
-    """What the last piece says, with what this chunk adds to it."""
-    if reason := getattr(_choice(chunk), "finish_reason", None):
-        last = replace(last, finish=_FINISH.get(reason, Finish.STOP))
-    if usage := getattr(chunk, "usage", None):
-        last = replace(
-            last,
-            input_tokens=usage.prompt_tokens or 0,
-            output_tokens=usage.completion_tokens or 0,
-        )
-    return last
-
-
-def _choice(chunk: ChatCompletionChunk) -> Any:
-    """The only choice. The SDK does not check what a server sends: any field may be missing."""
-    choices = getattr(chunk, "choices", None)
-    return choices[0] if choices else None
