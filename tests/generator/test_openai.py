@@ -262,9 +262,9 @@ async def test_silence_before_the_first_word_is_unavailable_and_not_tried_again(
     assert len(server.requests) == 1
 
 
-async def test_all_tries_together_have_the_time_of_the_first_word() -> None:
-    async with serving(refusal(503, "retry-after: 2"), _OK) as server:
-        with pytest.raises(errors.Unavailable):
+async def test_a_try_that_would_come_after_the_time_of_the_first_word_is_not_waited_for() -> None:
+    async with serving(refusal(429, "retry-after: 2"), _OK) as server:
+        with pytest.raises(errors.ResourceExhausted):
             await answer(server, first=1)
     assert len(server.requests) == 1
 

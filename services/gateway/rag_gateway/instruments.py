@@ -40,6 +40,8 @@ class Instruments:
             "Answers by outcome: answered, no_passages, weak_evidence, ungrounded, cut_short, failed.",
             ("outcome",),
         )
+        for outcome in ("answered", "cut_short", "failed"):
+            self.answers.labels(outcome)
         self.confidence = metrics.histogram(
             "rag_answer_confidence", "Confidence of answers, 0 to 1.", bounds=SHARES
         )
