@@ -83,7 +83,7 @@ async def test_a_certificate_that_is_not_renewed_pages_before_its_end(watch: Wat
         assert in_time(watch, trial, course)
         assert course.told.path == "/page"
         # It is good yet, and the PKI engine gives no other.
-        assert failing(course.printed) == {"secrets": "Refused"}
+        assert list(failing(course.printed).items()) == [("secrets", "Refused")]
     await watch.ended(trial, course.mended)
 
 
@@ -140,7 +140,7 @@ async def test_a_sealed_vault_pages(watch: Watched) -> None:
     async with tried(watch, trial) as course:
         assert in_time(watch, trial, course)
         assert course.told.path == "/page"
-        assert failing(course.printed) == {"secrets": "Sealed"}
+        assert list(failing(course.printed).items()) == [("secrets", "Sealed")]
     await watch.ended(trial, course.mended)
 
 

@@ -125,7 +125,6 @@ async def _settings(
         "GATEWAY_LIMITS_FILE": str(tiers),
         "RETRIEVER_BACKUP_STAMP": str(stamp),
         "GENERATOR_OPENAI_URL": model.url,
-        "GENERATOR_OPENAI_API_KEY": "none",
         "GENERATOR_OPENAI_MODELS": MODEL,
         "GENERATOR_OPENAI_RETRIES": "1",
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
