@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import sys
-import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,12 +18,14 @@ from rag_local.processes import ROOT, Running, StartFailed
 
 SAMPLES = ROOT / "samples"
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def main() -> int:
     """Run until Ctrl-C, or with ONCE=1 until the questions are answered."""
     home = Path(os.environ.setdefault("RAG_HOME", ".rag"))
     # Ended by one of these at once, or deaf to it, it would leave the services running.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _SIGNALS:
         signal.signal(number, signal.default_int_handler)
     # What goes well is said by the lines of this program.
     logs.configure("local", "warning", "console")
@@ -114,14 +116,17 @@ def _questions() -> list[str]:
 
 def _serve(services: Sequence[Running]) -> None:
     """Wait for Ctrl-C or SIGTERM; a service that ends is an error."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
-    while not stop.wait(1.0):
-        for service in services:
-            if service.process.poll() is not None:
-                raise StartFailed(f"the {service.spec.name} ended; its log is {service.log}")
-    say("\nstopping; each service drains first")
+    try:
+        while True:
+            time.sleep(1.0)
+            for service in services:
+                if service.process.poll() is not None:
+                    raise StartFailed(f"the {service.spec.name} ended; its log is {service.log}")
+    except KeyboardInterrupt:
+        # Once is enough: an impatient second one would leave what drains running.
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        say("\nstopping; each service drains first")
 
 
 def _how_to_go_on(home: Path, parts: Parts, running: Platform) -> str:
