@@ -7,9 +7,7 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ from typing import Any
 import grpc
 import pytest
 import pytest_asyncio
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 
 import rag_gateway.settings
 import rag_generator.settings
@@ -26,7 +23,6 @@ from rag.gateway.v1 import options_pb2 as options
 from rag.gateway.v1.access_service_pb2_grpc import AccessServiceStub
 from rag.types.v1.passage_pb2 import Passage
 from rag_local.processes import Spec, start
-from tests.common.test_telemetry import Receiver
 from tests.e2e.callers import Caller, refusal
 from tests.e2e.trusted import (
     QUICK,
@@ -36,6 +32,7 @@ from tests.e2e.trusted import (
     language_model,
     trusted_platform,
 )
+from tests.receiver import by_grpc
 
 # What a secret looks like that no test can know, for it was made where it is used.
 SHAPES = {
@@ -124,19 +121,6 @@ def holders(home: Path) -> dict[str, bytes]:
     return {str(path.relative_to(home)): path.read_bytes() for path in every}
 
 
-@contextmanager
-def receiving() -> Iterator[tuple[str, Receiver]]:
-    """A receiver of OTLP on a free port of this machine."""
-    receiver = Receiver()
-    server = grpc.server(ThreadPoolExecutor(2))
-    add_receiver: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server
-    add_receiver(receiver, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"http://127.0.0.1:{port}", receiver
-    server.stop(None)
-
-
 @pytest_asyncio.fixture(scope="module")
 async def model() -> AsyncIterator[Model]:
     async with language_model() as running:
@@ -151,11 +135,13 @@ async def seen(
     made = Seen(tmp_path_factory.mktemp("secrets"))
     passwords = {name: f"marked-{name}-{secrets.token_hex(12)}" for name in ("redis", "llm")}
     made.secrets |= passwords
-    with receiving() as (endpoint, receiver):
+    with by_grpc() as receiver:
         environment = {
             "EMBEDDER_MODELS_DIR": str(models),
             "GENERATOR_OPENAI_URL": model.url,
-            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+            "OTEL_LOGS_EXPORTER": "otlp",
+            "OTEL_METRICS_EXPORTER": "otlp",
             "OTEL_BSP_SCHEDULE_DELAY": "200",
             "GATEWAY_AUDIT_FILE": str(made.home / "logs" / "audit.jsonl"),
             # An error of the language model must be seen, not answered without it.
