@@ -166,7 +166,7 @@ def test_calls_in_flight_stand_beside_the_most_there_may_be() -> None:
 
 def test_processor_and_memory_are_the_processs_own() -> None:
     words = row(once(Shown()), "gateway", "serving")
-    processor, memory = map(float, words[7:9])
+    processor, memory = (float(word.replace(",", "")) for word in words[7:9])
     assert 0 <= processor <= 100 * (os.cpu_count() or 1)
     assert memory > 10
 

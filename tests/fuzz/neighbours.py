@@ -11,11 +11,14 @@ from rag.gateway.v1 import answer_service_pb2
 from rag.types.v1.document_pb2 import Document
 from rag.types.v1.passage_pb2 import Passage
 from rag_common.context import Principal
+from rag_common.metrics import Metrics
 from rag_gateway.answer_servicer import AnswerServicer
 from rag_gateway.capabilities import Capabilities, limits
 from rag_gateway.core import Answering, Hits, Vectors
 from rag_gateway.document_servicer import DocumentServicer, SizeLimits
 from rag_gateway.ingestion import Ingesting
+from rag_gateway.instruments import Instruments
+from rag_gateway.measures import Measures
 from rag_gateway.question import Question, Retrieval
 from rag_gateway.turns import Turns
 from rag_retriever import filtering
@@ -92,6 +95,9 @@ class OpenDoor:
     ) -> Any:
         return await work()
 
+    def away(self) -> Sequence[str]:
+        return ()
+
     class Spent:
         def tokens(self, used: int) -> None:
             """Counts nothing."""
@@ -103,11 +109,17 @@ def servicers() -> dict[str, Any]:
     answering = Answering(embedding, Reading([scored("a")]), FakeWriting(), Turns(6))
     bounds = limits(document_bytes=1 << 20, upload_bytes=1 << 26, deadline=60)
     ingesting = Ingesting(FakeSplitting(), embedding, FakeStoring(), slots=1)
+    measures = Measures(Instruments(Metrics()), lambda _principal: "", capture=True)
     return {
         "AnswerService": AnswerServicer(
-            answering, Capabilities(models, models, bounds, ""), door, region="", heartbeat=60
+            answering,
+            Capabilities(models, models, bounds, ""),
+            door,
+            measures,
+            region="",
+            heartbeat=60,
         ),
         "DocumentService": DocumentServicer(
-            ingesting, FakeShelf(), door, SizeLimits(1 << 20, 1 << 26)
+            ingesting, FakeShelf(), door, measures, SizeLimits(1 << 20, 1 << 26)
         ),
     }

@@ -43,7 +43,7 @@ async def trouble(vault: Vault) -> str:
 
 
 async def test_a_token_is_renewed_before_it_ends(local: LocalVault, tmp_path: Path) -> None:
-    options = brief(local, tmp_path, "renewing", "2s")
+    options = brief(local, tmp_path, "renewing", "6s")
     async with open_vault(options):
         await until(lambda: len(requests(local.audit_file, RENEW, "renewing")) >= 2, "two renewals")
     assert len(requests(local.audit_file, LOGIN, "renewing")) == 1
