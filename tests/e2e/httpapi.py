@@ -42,8 +42,8 @@ class Operation:
         """
         bound = dict(self._bound(urlsplit(url).path))
         query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
-        given = json.loads(body) if body else {}
-        parts = given if self.method.client_streaming else [given]
+        inputs = json.loads(body) if body else {}
+        parts = inputs if self.method.client_streaming else [inputs]
         try:
             return [self._message({**part, **query, **bound}) for part in parts]
         except json_format.ParseError:
@@ -51,23 +51,23 @@ class Operation:
 
     def unfit(self, message: Message) -> Iterator[str]:
         """In what the message is beyond the document's limits."""
-        found = json_format.MessageToDict(message)
+        result = json_format.MessageToDict(message)
         for parameter in self.content.get("parameters", ()):
-            if parameter["name"] in found:
-                yield from unfit(parameter["schema"], found.pop(parameter["name"]))
+            if parameter["name"] in result:
+                yield from unfit(parameter["schema"], result.pop(parameter["name"]))
         if "requestBody" in self.content:
             schema = self.content["requestBody"]["content"]["application/json"]["schema"]
-            yield from unfit(schema["items"] if self.method.client_streaming else schema, found)
+            yield from unfit(schema["items"] if self.method.client_streaming else schema, result)
 
     def _message(self, fields: Mapping[str, Any]) -> Message:
         kind = message_factory.GetMessageClass(self.method.input_type)
         return json_format.ParseDict(fields, kind(), ignore_unknown_fields=True)
 
     def _bound(self, path: str) -> Iterator[tuple[str, str]]:
-        for place, given in zip(self.path.split("/"), path.split("/"), strict=True):
+        for place, inputs in zip(self.path.split("/"), path.split("/"), strict=True):
             if place.startswith("{"):
                 name, _, verb = place[1:].partition("}")
-                yield name, unquote(given.removesuffix(verb))
+                yield name, unquote(inputs.removesuffix(verb))
 
 
 OPERATIONS = {
@@ -80,17 +80,17 @@ OPERATIONS = {
 def unfit(schema: Mapping[str, Any], value: Any) -> list[str]:
     """In what a JSON value differs from a schema of the document."""
     whole = {**schema, "components": DOCUMENT["components"]}
-    found = jsonschema_rs.Draft202012Validator(whole, validate_formats=True).iter_errors(value)
-    return [f"{error.instance_path}: {error.message[:300]}" for error in found]
+    result = jsonschema_rs.Draft202012Validator(whole, validate_formats=True).iter_errors(value)
+    return [f"{error.instance_path}: {error.message[:300]}" for error in result]
 
 
 def closed() -> dict[str, Any]:
     """The document with no room for fields that it does not name, in requests or replies."""
-    made: dict[str, Any] = json.loads(json.dumps(DOCUMENT))
-    schemas = made["components"]["schemas"]
+    created: dict[str, Any] = json.loads(json.dumps(DOCUMENT))
+    schemas = created["components"]["schemas"]
     details = schemas["Status"]["properties"]["details"]["items"]["oneOf"]
     open_ones = {detail["$ref"].rpartition("/")[2] for detail in details}  # they get an @type
     for name, schema in schemas.items():
         if "properties" in schema and name not in open_ones:
             schema["additionalProperties"] = False
-    return made
+    return created

@@ -9,7 +9,7 @@ from itertools import count
 import grpc
 
 from tests.e2e.callers import Caller, Refusal, refusal
-from tests.waiting import until
+from tests.support.waiting import until
 
 _WRITERS = 3
 _READERS = 3
@@ -59,11 +59,11 @@ class Load:
 @asynccontextmanager
 async def load(caller: Caller) -> AsyncIterator[Load]:
     """Writers and readers work inside the block; on leaving, each ends its last call."""
-    made = Load(caller)
-    tasks = [asyncio.create_task(made.write()) for _ in range(_WRITERS)]
-    tasks += [asyncio.create_task(made.read()) for _ in range(_READERS)]
+    created = Load(caller)
+    tasks = [asyncio.create_task(created.write()) for _ in range(_WRITERS)]
+    tasks += [asyncio.create_task(created.read()) for _ in range(_READERS)]
     try:
-        yield made
+        yield created
     finally:
-        made.running = False
+        created.running = False
         await asyncio.gather(*tasks)

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
-from tests.generator.neighbour import finish, words
+from tests.support.generator.neighbour import finish, words
 
 NAME = "gated"
 FIRST, SECOND = "The warehouse opens ", "at seven."
@@ -43,10 +44,22 @@ class GatedModel:
         writer.close()
 
 
+class Model(Protocol):
+    """A language model that can be served: `go` lets every answer end."""
+
+    url: str
+    go: asyncio.Event
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One request."""
+
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+
 @asynccontextmanager
-async def gated() -> AsyncIterator[GatedModel]:
-    """The server on a free port of this machine."""
-    model = GatedModel()
+async def served(model: ModelT) -> AsyncIterator[ModelT]:
+    """The model on a free port of this machine, at its `url`."""
     listener = await asyncio.start_server(model.answer, "127.0.0.1", 0)
     model.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1"
     try:

@@ -14,8 +14,17 @@ from typing import Any, Self
 import jwt
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from rag_local import keys
-from rag_local.processes import SERVICES, Running, Spec, healthy, start, targets, wait_healthy
+from rag_local import dev_keys
+from rag_local.child import release
+from rag_local.service_processes import (
+    SERVICES,
+    ServiceProcess,
+    ServiceSpec,
+    healthy,
+    start,
+    targets,
+    wait_healthy,
+)
 
 READY_SECONDS = 120.0
 SCOPES = ("search", "answer", "ingest")
@@ -41,10 +50,10 @@ class Platform:
             **targets(list(self.specs.values())),
             **environment,
         }
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, ServiceProcess] = {}
 
     def __enter__(self) -> Self:
-        keys.ensure(self.home / "keys")
+        dev_keys.ensure(self.home / "keys")
         (self.home / "logs").mkdir()
         try:
             self.revive()
@@ -81,10 +90,9 @@ class Platform:
     def begin(self, name: str, **settings: str) -> None:
         """Start a service, with other settings than the rest if wanted."""
         spec, log = self.specs[name], self._log(name)
-        with log.open("ab") as file:
-            told = {**self._environment, **self._own(spec.name), **settings}
-            process = start(spec, told, file)
-        self._running[name] = Running(spec, process, log)
+        reported = {**self._environment, **self._own(spec.name), **settings}
+        process = start(spec, reported, log)
+        self._running[name] = ServiceProcess(spec, process, log)
 
     def revive(self) -> None:
         """Start whatever does not run, and return when all four serve."""
@@ -116,7 +124,11 @@ class Platform:
 
     def ended(self, name: str) -> int:
         """Wait for the process to end; its exit code."""
-        return self._running[name].process.wait(60)
+        process = self._running[name].process
+        code: int = process.wait(60)
+        # Killed, it may have left workers behind.
+        release(process)
+        return code
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         """The service's log lines so far."""
@@ -152,8 +164,8 @@ class Platform:
     @cached_property
     def jwk(self) -> dict[str, str]:
         """The public key that tokens are checked with."""
-        found: dict[str, str] = json.loads(self.jwks.read_text())["keys"][0]
-        return found
+        result: dict[str, str] = json.loads(self.jwks.read_text())["keys"][0]
+        return result
 
     @property
     def jwks(self) -> Path:
@@ -169,10 +181,10 @@ class Platform:
         return self.home / "logs" / f"{name}.log"
 
 
-def _free_specs() -> list[Spec]:
+def _free_specs() -> list[ServiceSpec]:
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(3 * len(SERVICES))]
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         ports = iter([one.getsockname()[1] for one in sockets])
-        return [Spec(spec.name, next(ports), next(ports), next(ports)) for spec in SERVICES]
+        return [ServiceSpec(spec.name, next(ports), next(ports), next(ports)) for spec in SERVICES]

@@ -1,7 +1,6 @@
 """The public methods as the gateway itself describes them, so that no new one is forgotten."""
 
 import tomllib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,9 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 
-from rag_gateway.policy import SHIPPED, Policy, load
+from rag_contract import request_streams
+from rag_gateway.auth.policy import AccessPolicy
+from rag_gateway.auth.policy_file import DEFAULT_POLICY, read_policy
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -40,8 +41,13 @@ class Method:
         self, channel: grpc.aio.Channel, metadata: Metadata, *requests: Message, timeout: float = 60
     ) -> list[Message]:
         """All replies to a call with these messages, which are one unless the client streams."""
-        sent = _each(requests) if self.description.client_streaming else requests[0]
-        call = self._callable(channel)(sent, metadata=metadata, timeout=timeout)
+        begin = self._callable(channel)
+        if self.description.client_streaming:
+            call = begin(metadata=metadata, timeout=timeout)
+            if self.description.server_streaming:
+                return [reply async for reply in request_streams.converse(call, requests)]
+            return [await request_streams.upload(call, requests)]
+        call = begin(requests[0], metadata=metadata, timeout=timeout)
         if self.description.server_streaming:
             return [reply async for reply in call]
         return [await call]
@@ -69,11 +75,6 @@ def methods(target: str) -> list[Method]:
         ]
 
 
-async def _each(requests: tuple[Message, ...]) -> AsyncIterator[Message]:
-    for request in requests:
-        yield request
-
-
 def _fill(message: Message, values: dict[str, Any]) -> None:
     for field in message.DESCRIPTOR.fields:
         if field.containing_oneof and message.WhichOneof(field.containing_oneof.name):
@@ -99,7 +100,7 @@ def _set(message: Message, field: FieldDescriptor, value: Any) -> None:
         setattr(message, field.name, value)
 
 
-def policy() -> Policy:
+def policy() -> AccessPolicy:
     """The policy that comes with the gateway."""
-    named = tomllib.loads(SHIPPED.read_text("utf-8"))["methods"]
-    return load(SHIPPED, named)
+    named = tomllib.loads(DEFAULT_POLICY.read_text("utf-8"))["methods"]
+    return read_policy(DEFAULT_POLICY, named)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import secrets
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,11 +14,12 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
-from rag_gateway.policy import SCOPES
+from rag_gateway.auth.policy import SCOPES
 from tests.e2e.platform import Platform
 from tests.e2e.reflected import Method, methods
 
 STEPS = int(os.environ.get("ISOLATION_STEPS", "250"))
+LONG_STEPS = int(os.environ.get("ISOLATION_STEPS", "100000"))
 SEED = int(os.environ.get("ISOLATION_SEED", "0")) or secrets.randbits(32)
 TENANTS = 3
 AT_ONCE = 6
@@ -50,7 +52,8 @@ class World:
     keys: list[str] = field(default_factory=lambda: ["unknown"])
     tokens: list[str] = field(default_factory=lambda: ["unknown"])
     leaks: list[str] = field(default_factory=list)
-    outcomes: Counter[str] = field(default_factory=Counter)
+    # By name of the method and code.
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def values(self, tenant: Tenant) -> dict[str, Any]:
         """A value for every field that has a name among these, at any depth."""
@@ -94,6 +97,15 @@ class World:
             if known is not None and value and value not in known and len(known) < 40:
                 known.append(value)
 
+    def table(self) -> str:
+        """How the calls ended, a line for each method and code."""
+        rows = sorted(self.outcomes.items())
+        return "\n".join(f"{method:24} {code:20} {count:7}" for (method, code), count in rows)
+
+    def total(self, code: str) -> int:
+        """How many calls ended with the code."""
+        return sum(count for (_, result), count in self.outcomes.items() if result == code)
+
     def judge(self, tenant: Tenant, method: Method, said: bytes) -> None:
         """Note every secret in what came out: one's own is well, another's is a leak."""
         for other in self.tenants:
@@ -106,17 +118,29 @@ class World:
 @pytest.fixture
 def world(platform: Platform) -> World:
     scopes = [scope for scope in SCOPES if scope != "platform"]
-    made = []
+    created = []
     for letter in "abc"[:TENANTS]:
         name = f"iso-{letter}-{secrets.token_hex(4)}"
         token = platform.token(name, scopes, sub=f"{letter}-admin", jti=secrets.token_hex(8))
-        made.append(Tenant(name, token, f"zq{secrets.token_hex(8)}"))
-    return World(made, random.Random(SEED))
+        created.append(Tenant(name, token, f"zq{secrets.token_hex(8)}"))
+    return World(created, random.Random(SEED))
 
 
 async def test_no_byte_of_a_tenant_comes_out_to_another(
     platform: Platform, channel: grpc.aio.Channel, world: World
 ) -> None:
+    await _play(platform, channel, world, STEPS)
+
+
+@pytest.mark.long
+async def test_over_a_long_time_no_byte_of_a_tenant_comes_out_to_another(
+    platform: Platform, channel: grpc.aio.Channel, world: World
+) -> None:
+    await _play(platform, channel, world, LONG_STEPS)
+
+
+async def _play(platform: Platform, channel: grpc.aio.Channel, world: World, steps: int) -> None:
+    """So many random calls; then look at what came out, and at how they ended."""
     public = methods(platform.target)
     room = asyncio.Semaphore(AT_ONCE)
 
@@ -124,7 +148,7 @@ async def test_no_byte_of_a_tenant_comes_out_to_another(
         async with room:
             await _call(world, channel, tenant, method, requests, rush)
 
-    for round_ in range(STEPS // 25):
+    for round_ in range(steps // 25):
         moves = []
         for _ in range(25):
             tenant, method = world.random.choice(world.tenants), world.random.choice(public)
@@ -133,14 +157,17 @@ async def test_no_byte_of_a_tenant_comes_out_to_another(
         if round_ == 0:
             moves += [_first(world, channel, public, tenant) for tenant in world.tenants]
         await asyncio.gather(*moves)
-    seed = f"ISOLATION_SEED={SEED}"
+    seed = f"ISOLATION_SEED={SEED}\n{world.table()}"
+    sys.stdout.write(f"{seed}\n")
     assert not world.leaks, seed
     # The marks do come out to their owners: the test would see them if they came out to others.
     for tenant in world.tenants:
         assert tenant.seen, seed
-    assert world.outcomes["OK"] > STEPS // 10, (seed, world.outcomes)
-    assert "INTERNAL" not in world.outcomes, (seed, world.outcomes)
-    assert "UNKNOWN" not in world.outcomes, (seed, world.outcomes)
+    assert world.total("OK") > steps // 10, seed
+    # Every call is counted, and nobody has cancelled one.
+    assert world.outcomes.total() == steps // 25 * 25 + 2 * TENANTS, seed
+    for code in ("CANCELLED", "INTERNAL", "UNKNOWN"):
+        assert not world.total(code), (code, seed)
 
 
 async def _first(
@@ -166,19 +193,20 @@ async def _call(
     metadata = (
         ("authorization", f"Bearer {tenant.token}"),
         ("x-tenant", other),
-        ("x-rag-payer", other),
+        ("x-rag-tenant", other),
         ("x-request-id", "shared"),
         ("accept-language", world.random.choice(["ko-KR", "en-US"])),
     )
     try:
+        # A CancelledError is let through: nobody cancels here, and it fails the test.
         replies = await method(channel, metadata, *requests, timeout=seconds)
     except grpc.aio.AioRpcError as error:
-        world.outcomes[error.code().name] += 1
+        world.outcomes[method.name, error.code().name] += 1
         trailing: Any = error.trailing_metadata() or ()
         parts = [str(error.details()), *(str(value) for _, value in trailing)]
         world.judge(tenant, method, "\n".join(parts).encode())
         return
-    world.outcomes["OK"] += 1
+    world.outcomes[method.name, "OK"] += 1
     for reply in replies:
         world.judge(tenant, method, reply.SerializeToString())
         world.learn(reply)

@@ -16,6 +16,7 @@ import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -23,13 +24,15 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from rag_local.edge import edge
-from rag_local.values import Provider, Values
+from rag_contract.document_ids import is_allowed, is_document_id
+from rag_edge.edge_config import EdgeConfig, Provider
+from rag_local.backends.envoy import edge
 from tests.e2e.httpapi import DOCUMENT, OPERATIONS, closed, unfit
 from tests.e2e.platform import Platform
-from tests.parts import tool
+from tests.support.fuzz import at_length
+from tests.support.parts import tool
 
-tool("envoy", "bash scripts/setup.sh .venv")
+tool("envoy", "make run EDGE=1, or make test")
 
 SCOPES = ("search", "answer", "ingest", "admin")
 # Rules between fields, or about what there is: no schema of one field can say them.
@@ -38,13 +41,19 @@ TOGETHER = (
     *("page_token", "scopes", "collections", "lifetime"),
 )
 JSON = "application/json"
+# The format of the document that JSON Schema has no words for.
+schemathesis.openapi.format(
+    "document-id",
+    st.text(st.characters(codec="utf-8").filter(is_allowed), min_size=1, max_size=64).filter(
+        is_document_id
+    ),
+)
 STATUS = {"$ref": "#/components/schemas/Status"}
 # Operations that accept some fit request whatever there is.
 CERTAIN = ("Answer", "StreamAnswer", "Search", "CheckGrounding", "GetCapabilities", "ListDocuments")
 
 bounded = settings(
     max_examples=8,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
@@ -55,6 +64,8 @@ def described(mode: GenerationMode) -> Any:
     """The document as a source of requests: fit ones, or ones with something wrong."""
     schema = schemathesis.openapi.from_dict(closed())
     schema.config.generation.update(modes=[mode])
+    # Thousands of requests, generated while tests are collected: for `make test-long`.
+    schema.config.phases.coverage.enabled = at_length()
     schema.config.phases.coverage.unexpected_methods = set()
     return schema
 
@@ -88,10 +99,10 @@ class HttpApi:
 
     def post(self, path: str, body: bytes, **headers: str) -> httpx.Response:
         """The reply to any body."""
-        given = {**self.headers, "content-type": JSON, **headers}
+        inputs = {**self.headers, "content-type": JSON, **headers}
         trust = ssl.create_default_context(cafile=str(self.ca))
         return httpx.post(
-            f"{self.url}{path}", content=body, headers=given, verify=trust, timeout=60
+            f"{self.url}{path}", content=body, headers=inputs, verify=trust, timeout=60
         )
 
 
@@ -100,7 +111,7 @@ def api(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The platform behind Envoy."""
     with served(platform.jwks) as keys:
         provider = Provider("platform", "rag-dev", ("rag",), keys)
-        values = Values(port=0, gateways=(platform.target,), providers=(provider,))
+        values = EdgeConfig(port=0, gateways=(platform.target,), providers=(provider,))
         with edge(tmp_path_factory.mktemp("http"), values) as running:
             headers = {"authorization": f"Bearer {platform.token('fuzz', SCOPES)}"}
             url = f"https://localhost:{running.port}"
@@ -123,8 +134,8 @@ def operation_of(case: Any) -> str:
 
 def detail(status: dict[str, Any], kind: str) -> dict[str, Any]:
     """The detail of that name in a google.rpc.Status; empty where there is none."""
-    found = (one for one in status["details"] if one["@type"].endswith(f".{kind}"))
-    return next(found, {})
+    result = (one for one in status["details"] if one["@type"].endswith(f".{kind}"))
+    return next(result, {})
 
 
 @FIT.parametrize()
@@ -183,7 +194,7 @@ def test_what_is_no_request_is_told_so_in_the_error_model(body: bytes, api: Http
     reply = api.post("/v1/search", body)
     assert reply.status_code == 400
     assert not unfit(STATUS, reply.json())
-    assert detail(reply.json(), "ErrorInfo")["reason"] == "FIELD_INVALID"
+    assert detail(reply.json(), "ErrorInfo")["reason"] == "MESSAGE_MALFORMED"
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v1/search/more", "/v2/search", "/"])

@@ -8,12 +8,20 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from rag_local.processes import SERVICES, StartFailed, require_free
+from rag_local.child import end, spawn
+from rag_local.program import StartFailed
+from rag_local.service_processes import SERVICES, healthy, require_free
 from tests.e2e.conftest import ROOT, SAMPLES
+from tests.support.processes import arguments, children
+from tests.support.waiting import until
+
+# The ports of `make run` are fixed: one worker has them.
+pytestmark = pytest.mark.xdist_group("fixed ports")
 
 QUESTIONS = json.loads((SAMPLES / "questions.json").read_text("utf-8"))
 
@@ -28,7 +36,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("run")
 
 
-def begin(home: Path, models: Path, **settings: str) -> "subprocess.Popen[str]":
+@contextmanager
+def begun(home: Path, models: Path, **settings: str) -> Iterator["subprocess.Popen[str]"]:
+    """The platform, started; whatever a test has left of it is ended."""
     environment = {
         **os.environ,
         "RAG_HOME": str(home),
@@ -36,7 +46,7 @@ def begin(home: Path, models: Path, **settings: str) -> "subprocess.Popen[str]":
         "PYTHONUNBUFFERED": "1",
         **settings,
     }
-    return subprocess.Popen(
+    process = spawn(
         [sys.executable, "-m", "rag_local"],
         cwd=ROOT,
         env=environment,
@@ -44,12 +54,16 @@ def begin(home: Path, models: Path, **settings: str) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
+    try:
+        yield process
+    finally:
+        end(process, 60)
 
 
 def output(home: Path, models: Path, **settings: str) -> tuple[int, str]:
-    process = begin(home, models, **settings)
-    said, _ = process.communicate(timeout=300)
-    return process.returncode, said
+    with begun(home, models, **settings) as process:
+        said, _ = process.communicate(timeout=300)
+        return process.returncode, said
 
 
 @pytest.fixture(scope="module")
@@ -73,52 +87,95 @@ def test_the_first_run_answers_two_questions_declines_one_and_ends_well(
     korean = next(one for one in QUESTIONS["answerable"] if one["lang"] == "ko")
     english = next(one for one in QUESTIONS["answerable"] if one["lang"] == "en")
     flat = " ".join(said.split())
-    for asked in (korean, english):
-        assert asked["question"] in flat
-        assert asked["answer"] in flat
-        assert Path(asked["document"]).name in said
+    for requested in (korean, english):
+        assert requested["question"] in flat
+        assert requested["answer"] in flat
+        assert Path(requested["document"]).name in said
     assert QUESTIONS["unanswerable"][0]["question"] in flat
     assert len(re.findall(r"\[1\]", said)) >= 2
     assert len(set(re.findall(r"\b[0-9a-f]{32}\b", said))) >= 3
-
-
-def test_nothing_of_it_runs_on(first: tuple[int, str]) -> None:
-    assert first[0] == 0
     require_free()
 
 
-def test_a_second_run_takes_in_nothing_twice(
+def test_a_second_run_takes_in_nothing_twice_and_serves_until_it_is_stopped(
     first: tuple[int, str], home: Path, models: Path
 ) -> None:
     assert first[0] == 0
     assert documents_stored(home)
-    code, said = output(home, models, ONCE="1")
-    assert code == 0, said
+    with begun(home, models) as process:
+        until_line(process, "Serving until Ctrl-C")
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, rest
+    assert "Traceback" not in rest
     assert documents_stored(home) == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_until_it_is_told_to_stop_and_leaves_nothing_running(
-    first: tuple[int, str], home: Path, models: Path, number: signal.Signals
-) -> None:
-    assert first[0] == 0
-    process = begin(home, models)
-    said = until_line(process, "Serving until Ctrl-C")
-    process.send_signal(number)
-    rest, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, said + rest
     require_free()
 
 
-def test_told_to_stop_while_it_starts_it_leaves_nothing_running(
-    first: tuple[int, str], home: Path, models: Path
+@pytest.mark.parametrize(
+    ("line", "number"),
+    [("starting embedder", signal.SIGTERM), ("ingesting the sample documents", signal.SIGHUP)],
+    ids=["starting", "ingesting"],
+)
+def test_stopped_before_it_serves_it_fails_and_leaves_nothing_running(
+    home: Path, models: Path, line: str, number: signal.Signals
 ) -> None:
-    assert first[0] == 0
-    process = begin(home, models)
-    until_line(process, "starting embedder")
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)
+    with begun(home, models, ONCE="1") as process:
+        output = until_line(process, line)
+        process.send_signal(number)
+        rest, _ = process.communicate(timeout=120)
+    assert process.returncode == 128 + number, output + rest
+    assert f"stopped by {number.name}" in rest
+    assert "Traceback" not in rest
     require_free()
+
+
+async def test_a_service_that_dies_is_restarted_and_stopping_in_between_leaves_nothing_running(
+    home: Path, models: Path
+) -> None:
+    with begun(home, models) as process:
+        until_line(process, "Serving until Ctrl-C")
+        for spec in SERVICES[1:3]:
+            os.kill(service(process.pid, spec.name), signal.SIGKILL)
+            output = until_line(
+                process, f"the {spec.name} ended (killed by SIGKILL); restarting it in"
+            )
+            assert str(home / "logs" / f"{spec.name}.log") in output
+            until_line(process, f"the {spec.name} is healthy again")
+            await until(lambda: all(map(healthy, SERVICES)), "all of them are healthy")
+        # It keeps dying: the pauses grow, and the others run on.
+        os.kill(service(process.pid, "generator"), signal.SIGKILL)
+        pause = until_line(process, "restarting it in").rpartition("restarting it in ")[2]
+        assert int(pause.partition(" s")[0]) >= 2
+        assert healthy(SERVICES[3])
+        process.terminate()
+        rest, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, rest
+        assert "Traceback" not in rest
+        assert nothing_runs()
+
+
+async def test_killed_it_leaves_nothing_running(home: Path, models: Path) -> None:
+    with begun(home, models) as process:
+        until_line(process, "Serving until Ctrl-C")
+        process.kill()
+        process.communicate(timeout=120)
+        await until(nothing_runs, "every port is free")
+
+
+def nothing_runs() -> bool:
+    """Whether every port of the services is free."""
+    try:
+        require_free()
+    except StartFailed:
+        return False
+    return True
+
+
+def service(tool: int, name: str) -> int:
+    """The process of a service that the tool runs."""
+    [result] = [pid for pid in children(tool) if f"rag_{name}" in arguments(pid)]
+    return result
 
 
 def until_line(process: "subprocess.Popen[str]", text: str) -> str:
@@ -132,19 +189,14 @@ def until_line(process: "subprocess.Popen[str]", text: str) -> str:
     raise AssertionError(f"it ended without saying {text!r}: {said}")
 
 
-@pytest.fixture(params=[SERVICES[0].port, SERVICES[-1].health_port])
-def taken(request: pytest.FixtureRequest, home: Path) -> Iterator[int]:
-    """A port that something else listens on."""
+def test_a_taken_port_is_one_clear_sentence(home: Path, models: Path) -> None:
+    port = SERVICES[-1].health_port
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", request.param))
+        listener.bind(("127.0.0.1", port))
         listener.listen()
-        yield request.param
-
-
-def test_a_taken_port_is_one_clear_sentence(taken: int, home: Path, models: Path) -> None:
-    code, said = output(home, models, ONCE="1")
+        code, printed = output(home, models, ONCE="1")
     assert code == 1
-    [sentence] = [line for line in said.splitlines() if line.startswith("make run:")]
-    assert f"port {taken}" in sentence
-    assert "Traceback" not in said
+    [sentence] = [line for line in printed.splitlines() if line.startswith("make run:")]
+    assert f"port {port}" in sentence
+    assert "Traceback" not in printed

@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,19 @@ from rag.gateway.v1 import access_service_pb2 as access
 from rag.gateway.v1 import options_pb2 as options
 from rag.gateway.v1.access_service_pb2_grpc import AccessServiceStub
 from rag.types.v1.passage_pb2 import Passage
-from rag_local.processes import Spec, start
+from rag_local.backends.redis import PROGRAMS
+from rag_local.child import end
+from rag_local.service_processes import ServiceSpec, start
 from tests.e2e.callers import Caller, refusal
+from tests.e2e.model import served
 from tests.e2e.trusted import (
     QUICK,
     SERVICES,
     Model,
     TrustedPlatform,
-    language_model,
     trusted_platform,
 )
-from tests.receiver import by_grpc
+from tests.support.receiver import by_grpc
 
 # What a secret looks like that no test can know, for it was made where it is used.
 SHAPES = {
@@ -78,8 +81,8 @@ class Seen:
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await call
         error = raised.value
-        said = repr((error.details(), error.debug_error_string(), *error.trailing_metadata()))
-        self.show("errors", f"error {len(self.shown.get('errors', {}))}", said.encode())
+        output = repr((error.details(), error.debug_error_string(), *error.trailing_metadata()))
+        self.show("errors", f"error {len(self.shown.get('errors', {}))}", output.encode())
         self.reasons.add(refusal(error).reason)
 
 
@@ -123,7 +126,7 @@ def holders(home: Path) -> dict[str, bytes]:
 
 @pytest_asyncio.fixture(scope="module")
 async def model() -> AsyncIterator[Model]:
-    async with language_model() as running:
+    async with served(Model()) as running:
         yield running
 
 
@@ -132,9 +135,9 @@ async def seen(
     tmp_path_factory: pytest.TempPathFactory, models: Path, model: Model
 ) -> AsyncIterator[Seen]:
     """A whole life of the platform, in which all that can fail does."""
-    made = Seen(tmp_path_factory.mktemp("secrets"))
+    created = Seen(tmp_path_factory.mktemp("secrets"))
     passwords = {name: f"marked-{name}-{secrets.token_hex(12)}" for name in ("redis", "llm")}
-    made.secrets |= passwords
+    created.secrets |= passwords
     with by_grpc() as receiver:
         environment = {
             "EMBEDDER_MODELS_DIR": str(models),
@@ -143,21 +146,21 @@ async def seen(
             "OTEL_LOGS_EXPORTER": "otlp",
             "OTEL_METRICS_EXPORTER": "otlp",
             "OTEL_BSP_SCHEDULE_DELAY": "200",
-            "GATEWAY_AUDIT_FILE": str(made.home / "logs" / "audit.jsonl"),
+            "GATEWAY_AUDIT_FILE": str(created.home / "logs" / "audit.jsonl"),
             # An error of the language model must be seen, not answered without it.
             "GENERATOR_FALLBACK": "false",
             **{f"{service.upper()}_LOG_LEVEL": "debug" for service in SERVICES},
         }
-        running = trusted_platform(made.home, environment, passwords=passwords)
+        running = trusted_platform(created.home, environment, passwords=passwords)
         trusted = await asyncio.to_thread(running.__enter__)
         try:
-            await live(trusted, model, made)
+            await live(trusted, model, created)
         finally:
             await asyncio.to_thread(running.__exit__, None, None, None)
         for number, request in enumerate(receiver.requests):
-            made.show("spans", f"batch {number}", request.SerializeToString())
-    made.shown["files"] = files(made.home)
-    yield made
+            created.show("spans", f"batch {number}", request.SerializeToString())
+    created.shown["files"] = files(created.home)
+    yield created
 
 
 async def live(trusted: TrustedPlatform, model: Model, seen: Seen) -> None:
@@ -206,13 +209,13 @@ def stub(caller: Caller) -> Any:
 
 
 def new_key(caller: Caller) -> Any:
-    wanted = access.CreateApiKeyRequest(display_name="job", scopes=["search"])
-    return stub(caller).CreateApiKey(wanted, metadata=caller.metadata, timeout=20)
+    expected = access.CreateApiKeyRequest(display_name="job", scopes=["search"])
+    return stub(caller).CreateApiKey(expected, metadata=caller.metadata, timeout=20)
 
 
 def new_token(caller: Caller) -> Any:
-    wanted = access.IssueTokenRequest(subject="job", scopes=["search"])
-    return stub(caller).IssueToken(wanted, metadata=caller.metadata, timeout=20)
+    expected = access.IssueTokenRequest(subject="job", scopes=["search"])
+    return stub(caller).IssueToken(expected, metadata=caller.metadata, timeout=20)
 
 
 async def all_well(caller: Caller, model: Model, seen: Seen) -> None:
@@ -220,13 +223,13 @@ async def all_well(caller: Caller, model: Model, seen: Seen) -> None:
     await caller.ask(QUESTION)
     await ask(caller)
     assert model.keys[-1] == seen.secrets["llm"]
-    made, issued = await new_key(caller), await new_token(caller)
-    seen.secrets |= {"an API key": made.key, "an issued token": issued.token}
-    for credential in (made.key, issued.token):
+    created, issued = await new_key(caller), await new_token(caller)
+    seen.secrets |= {"an API key": created.key, "an issued token": issued.token}
+    for credential in (created.key, issued.token):
         await Caller(caller.channel, credential).search("warehouse")
-    ended = access.RevokeApiKeyRequest(api_key_id=made.api_key.api_key_id)
+    ended = access.RevokeApiKeyRequest(api_key_id=created.api_key.api_key_id)
     await stub(caller).RevokeApiKey(ended, metadata=caller.metadata)
-    await seen.failing(Caller(caller.channel, made.key).search("warehouse"))
+    await seen.failing(Caller(caller.channel, created.key).search("warehouse"))
 
 
 async def strangers(trusted: TrustedPlatform, channel: grpc.aio.Channel, seen: Seen) -> None:
@@ -283,12 +286,14 @@ async def starts_that_fail(trusted: TrustedPlatform, seen: Seen) -> None:
         ),
         "url": ("gateway", {"GATEWAY_REDIS_URL": url, "GATEWAY_SIGNER": "none"}),
     }
-    processes = []
-    for name, (service, told) in starts.items():
-        with (seen.home / "logs" / f"start-{name}.log").open("wb") as log:
-            processes.append(start(Spec(service, 0, 0, 0), told, log))
-    for process in processes:
-        assert await asyncio.to_thread(process.wait, 60) == 2
+    with ExitStack() as stack:
+        processes = []
+        for name, (service, reported) in starts.items():
+            log = seen.home / "logs" / f"start-{name}.log"
+            processes.append(start(ServiceSpec(service, 0, 0, 0), reported, log))
+            stack.callback(end, processes[-1], 0)
+        for process in processes:
+            assert await asyncio.to_thread(process.wait, 60) == 2
     for name in ("wrong", "plain"):
         (seen.home / name).unlink()
 
@@ -322,13 +327,14 @@ def test_everything_failed_that_was_to_fail(seen: Seen) -> None:
         "TOKEN_EXPIRED",
         "SCOPE_MISSING",
         "DEPENDENCY_DOWN",
+        "DEPENDENCY_REFUSED",
     }
 
 
 @pytest.mark.parametrize(
     ("start", "why"),
     [
-        ("used", "is used up or too old"),
+        ("used", "was already used or has expired"),
         ("refused", "refuses the login"),
         ("unfit", "GENERATOR_DEFAULT_MODEL x is not among"),
         ("url", "must hold no user, no password"),
@@ -342,7 +348,8 @@ def test_each_start_that_was_to_fail_ended_with_its_sentence(
 
 def test_processes_are_told_no_secret(seen: Seen) -> None:
     names = {place.split()[0] for place in seen.shown["processes"]}
-    assert {"python", "redis-server", "bao"} <= names
+    assert {"python", "bao"} <= names
+    assert names & set(PROGRAMS)
     assert seen.leaks("processes") == set()
 
 

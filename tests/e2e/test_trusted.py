@@ -16,21 +16,22 @@ import pytest_asyncio
 from google.protobuf import descriptor_pool
 from redis.exceptions import AuthenticationError
 
-import rag_embedder.callers
-import rag_generator.callers
-import rag_retriever.callers
+import rag_embedder.api.callers
+import rag_generator.api.callers
+import rag_retriever.api.callers
 from rag.gateway.v1 import access_service_pb2 as access
 from rag.gateway.v1 import options_pb2 as options
 from rag.gateway.v1.access_service_pb2_grpc import AccessServiceStub
 from rag.types.v1.passage_pb2 import Passage
-from rag_gateway.adapters.ratelimit import NAME as RATE_LIMIT
+from rag_gateway.api.rate_limit import NAME as RATE_LIMIT
 from rag_gateway.app import PUBLIC
-from rag_local.access import by_certificate
-from rag_local.processes import Spec, start
-from rag_local.vault_setup import TOKEN_KEY
-from tests.authority import Authority
+from rag_local.backends.vault_setup import TOKEN_KEY
+from rag_local.child import end
+from rag_local.connection_info import certificate_connection
+from rag_local.service_processes import ServiceSpec, start
 from tests.e2e.callers import Caller, refusal, refused, row
 from tests.e2e.load import load
+from tests.e2e.model import served
 from tests.e2e.reflected import Method
 from tests.e2e.trusted import (
     ENDLESS,
@@ -40,14 +41,14 @@ from tests.e2e.trusted import (
     SERVICES,
     Model,
     TrustedPlatform,
-    language_model,
     repeated,
     trusted_platform,
 )
-from tests.parts import tool
-from tests.waiting import until
+from tests.support.authority import Authority
+from tests.support.parts import tool
+from tests.support.waiting import until
 
-GRPCURL = tool("grpcurl", "bash scripts/setup.sh .venv")
+GRPCURL = tool("grpcurl", "make test")
 RULE = "창고는 일곱 시에 문을 연다."
 QUESTION = "창고는 언제 문을 여나?"
 FORBIDDEN = ("PERMISSION_DENIED", "CALLER_FORBIDDEN")
@@ -55,16 +56,16 @@ FORBIDDEN = ("PERMISSION_DENIED", "CALLER_FORBIDDEN")
 NAMES = ("gateway", "embedder", "retriever", "generator", "edge", "operator")
 # By service: who may call each of its methods.
 CALLERS = {
-    "embedder": rag_embedder.callers.CALLERS,
-    "retriever": rag_retriever.callers.CALLERS,
-    "generator": rag_generator.callers.CALLERS,
+    "embedder": rag_embedder.api.callers.CALLERS,
+    "retriever": rag_retriever.api.callers.CALLERS,
+    "generator": rag_generator.api.callers.CALLERS,
     "gateway": {f"/{name}/*": frozenset({"edge", "operator"}) for name in PUBLIC},
 }
 
 
 @pytest_asyncio.fixture(scope="module")
 async def model() -> AsyncIterator[Model]:
-    async with language_model() as running:
+    async with served(Model()) as running:
         yield running
 
 
@@ -82,8 +83,8 @@ async def trusted(
     passwords = {"redis": secrets.token_hex(16), "llm": secrets.token_hex(16)}
     home = tmp_path_factory.mktemp("trusted")
     running = trusted_platform(home, environment, passwords=passwords, life="10s")
-    found = await asyncio.to_thread(running.__enter__)
-    yield found
+    result = await asyncio.to_thread(running.__enter__)
+    yield result
     await asyncio.to_thread(running.__exit__, None, None, None)
 
 
@@ -131,7 +132,7 @@ async def shared(caller: Caller) -> bool:
 
 async def test_documents_go_in_and_are_found_answered_from_and_streamed(caller: Caller) -> None:
     await caller.ingest("doc", RULE)
-    assert [found.passage.text for found in (await caller.search("창고")).passages] == [RULE]
+    assert [result.passage.text for result in (await caller.search("창고")).passages] == [RULE]
     assert "일곱 시" in (await caller.ask(QUESTION)).text
     assert "일곱 시" in (await caller.events(QUESTION))[-1].completed.text
 
@@ -151,7 +152,7 @@ async def test_grpcurl_gets_in_with_the_operators_certificate(
     person = trusted.person
     token = f"authorization: Bearer {person.token.read_text()}"
     address = f"localhost:{trusted.platform.specs[service].port}"
-    flags = by_certificate(person).flags.split()
+    flags = certificate_connection(person).flags.split()
     process = await asyncio.create_subprocess_exec(
         GRPCURL, *flags, "-H", token, address, method, stdout=-1, stderr=-1
     )
@@ -177,19 +178,8 @@ async def test_the_command_answers_with_what_it_is_told_by_its_environment(
 async def test_the_key_of_a_development_machine_signs_for_nobody_here(
     trusted: TrustedPlatform, channel: grpc.aio.Channel
 ) -> None:
-    found = await refused(Caller(channel, trusted.platform.token("demo")).capabilities())
-    assert row(found) == ("UNAUTHENTICATED", "TOKEN_INVALID")
-
-
-def stranger(kind: str, roots: bytes) -> grpc.ChannelCredentials | None:
-    """The credentials of one who lacks something; None in plaintext."""
-    match kind:
-        case "plaintext":
-            return None
-        case "no certificate":
-            return grpc.ssl_channel_credentials(roots)
-    other = Authority().certificate("gateway")
-    return grpc.ssl_channel_credentials(roots, other.key, other.chain)
+    result = await refused(Caller(channel, trusted.platform.token("demo")).capabilities())
+    assert row(result) == ("UNAUTHENTICATED", "TOKEN_INVALID")
 
 
 def raw(channel: grpc.aio.Channel, method: str) -> Any:
@@ -199,21 +189,22 @@ def raw(channel: grpc.aio.Channel, method: str) -> Any:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-@pytest.mark.parametrize("kind", ["plaintext", "no certificate", "another authority"])
 async def test_without_a_certificate_of_ours_there_is_no_answer(
-    trusted: TrustedPlatform, service: str, kind: str
+    trusted: TrustedPlatform, service: str
 ) -> None:
     address = trusted.platform.address(service)
-    credentials = stranger(kind, (await trusted.identity("operator")).roots)
-    opened = (
-        grpc.aio.secure_channel(address, credentials)
-        if credentials
-        else grpc.aio.insecure_channel(address)
-    )
-    async with opened as channel:
-        for method in ("/grpc.health.v1.Health/Check", next(iter(CALLERS[service]))):
-            found = await refused(raw(channel, method))
-            assert row(found) == ("UNAVAILABLE", "")
+    roots = (await trusted.identity("operator")).roots
+    other = Authority().certificate("gateway")
+    for opened in (
+        grpc.aio.insecure_channel(address),
+        grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(roots)),
+        grpc.aio.secure_channel(
+            address, grpc.ssl_channel_credentials(roots, other.key, other.chain)
+        ),
+    ):
+        async with opened as channel:
+            for method in ("/grpc.health.v1.Health/Check", next(iter(CALLERS[service]))):
+                assert row(await refused(raw(channel, method))) == ("UNAVAILABLE", "")
 
 
 def methods(service: str) -> dict[str, frozenset[str]]:
@@ -248,10 +239,10 @@ async def test_each_method_is_open_to_whom_the_table_names_and_to_nobody_else(
     trusted: TrustedPlatform, service: str, name: str
 ) -> None:
     async with trusted.channel(service, await trusted.identity(name)) as channel:
-        found = {path: await outcome(channel, path) for path in methods(service)}
-    denied = {path for path, told in found.items() if told == FORBIDDEN}
+        result = {path: await outcome(channel, path) for path in methods(service)}
+    denied = {path for path, reported in result.items() if reported == FORBIDDEN}
     assert denied == {path for path, allowed in methods(service).items() if name not in allowed}
-    codes = {told[0] for path, told in found.items() if told and path not in denied}
+    codes = {reported[0] for path, reported in result.items() if reported and path not in denied}
     assert codes <= {"INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "UNAUTHENTICATED"}
 
 
@@ -317,20 +308,6 @@ async def test_a_new_key_of_the_language_model_is_sent_after_the_next_look_and_f
     assert set(model.keys[sent + 4 :]) == {new}
 
 
-async def test_an_api_key_works_until_it_is_revoked(
-    trusted: TrustedPlatform, channel: grpc.aio.Channel, tenant: str
-) -> None:
-    admin = {"metadata": Caller(channel, await trusted.token(tenant, ["admin"])).metadata}
-    stub: Any = AccessServiceStub(channel)
-    wanted = access.CreateApiKeyRequest(display_name="nightly job", scopes=["search"])
-    made = await stub.CreateApiKey(wanted, **admin)
-    machine = Caller(channel, made.key)
-    await machine.search("창고")
-    ended = access.RevokeApiKeyRequest(api_key_id=made.api_key.api_key_id)
-    await stub.RevokeApiKey(ended, **admin)
-    assert row(await refused(machine.search("창고"))) == ("UNAUTHENTICATED", "KEY_REVOKED")
-
-
 def key_id(token: str) -> str:
     return str(jwt.get_unverified_header(token)["kid"])
 
@@ -346,40 +323,32 @@ async def let_in(channel: grpc.aio.Channel, token: str) -> bool:
     try:
         await Caller(channel, token).capabilities()
     except grpc.aio.AioRpcError as error:
-        found = refusal(error)
+        result = refusal(error)
     else:
         return True
-    assert row(found) == ("UNAUTHENTICATED", "TOKEN_INVALID")
+    assert row(result) == ("UNAUTHENTICATED", "TOKEN_INVALID")
     return False
 
 
 async def test_tokens_of_the_former_and_of_the_new_signing_key_are_good(
     trusted: TrustedPlatform, channel: grpc.aio.Channel, tenant: str
 ) -> None:
-    former = await trusted.token(tenant)
+    former = await trusted.token(tenant, ["admin"])
     trusted.vault.root().secrets.transit.rotate_key(TOKEN_KEY)
     new = await trusted.token(tenant)
     assert key_id(new) != key_id(former)
     await until(lambda: let_in(channel, new), "the new key is known")
     assert await let_in(channel, former)
     assert {key_id(former), key_id(new)} <= await published(trusted)
-
-
-async def test_the_gateway_itself_signs_with_a_new_key(
-    trusted: TrustedPlatform, channel: grpc.aio.Channel, tenant: str
-) -> None:
-    admin = Caller(channel, await trusted.token(tenant, ["admin"])).metadata
     stub: Any = AccessServiceStub(channel)
-    wanted = access.IssueTokenRequest(subject="a-job", scopes=["search"])
-    former = await stub.IssueToken(wanted, metadata=admin)
-    trusted.vault.root().secrets.transit.rotate_key(TOKEN_KEY)
+    request = access.IssueTokenRequest(subject="a-job", scopes=["search"])
 
     async def renewed() -> bool:
-        made = await stub.IssueToken(wanted, metadata=admin)
-        assert await let_in(channel, made.token)
-        return key_id(made.token) != key_id(former.token)
+        issued = await stub.IssueToken(request, metadata=Caller(channel, former).metadata)
+        assert await let_in(channel, issued.token)
+        return key_id(issued.token) == key_id(new)
 
-    await until(renewed, "a token of the new key")
+    await until(renewed, "the gateway itself signs with the new key")
 
 
 async def test_tokens_of_a_withdrawn_key_are_refused(
@@ -450,8 +419,10 @@ async def test_a_service_that_starts_without_vault_ends_with_one_sentence(
 ) -> None:
     settings = trusted.trust.settings("generator")
     async with trusted.without_vault(sealed=sealed):
-        with (tmp_path / "log").open("wb") as log:
-            process = start(Spec("generator", 0, 0, 0), settings, log)
-        assert await asyncio.to_thread(process.wait, 60) == 2
+        process = start(ServiceSpec("generator", 0, 0, 0), settings, tmp_path / "log")
+        try:
+            assert await asyncio.to_thread(process.wait, 60) == 2
+        finally:
+            end(process, 0)
     [sentence] = (tmp_path / "log").read_text().splitlines()
     assert sentence.startswith(f"Vault at {trusted.vault.address} {why}")

@@ -16,23 +16,23 @@ import httpx
 import redis
 from cryptography import x509
 
-from rag_common.certificates import Certificate
-from rag_common.rpc.tls import channel_credentials
-from rag_common.vault.access import open_vault
-from rag_common.vault.options import VaultOptions
-from rag_common.vault.request import Names
-from rag_local.identities import Operator, operator
-from rag_local.redis_server import redis_server
-from rag_local.trusted import Trusted
-from rag_local.vault import LocalVault, vault
-from rag_local.vault_setup import TOKEN_KEY, leaf_role
-from tests.authority import TRUST_DOMAIN
+from rag_common.security.certificates import Certificate
+from rag_common.security.tls import channel_credentials
+from rag_common.vault.certificates import CertificateNames
+from rag_common.vault.client import open_vault
+from rag_common.vault.settings import VaultOptions
+from rag_local.backends.redis import PROGRAMS, redis_server
+from rag_local.backends.vault import LocalVault, vault
+from rag_local.backends.vault_setup import TOKEN_KEY, leaf_role
+from rag_local.dev_certificates import Operator, issue_operator_credentials
+from rag_local.secrets_backend import SecretsBackend
 from tests.e2e.callers import Refusal, refusal
 from tests.e2e.platform import SCOPES, Platform
-from tests.generator.neighbour import finish, words
-from tests.parts import tool
-from tests.vault.conftest import entrance
-from tests.waiting import until
+from tests.support.authority import TRUST_DOMAIN
+from tests.support.generator.neighbour import finish, words
+from tests.support.parts import tool
+from tests.support.vault.fixtures import entrance
+from tests.support.waiting import until
 
 SERVICES = ("embedder", "retriever", "generator", "gateway")
 QUICK, ENDLESS = "quick", "endless"
@@ -85,7 +85,7 @@ class TrustedPlatform:
     platform: Platform
     vault: LocalVault
     redis: Redis
-    trust: Trusted
+    trust: SecretsBackend
     person: Operator
     _token_file: Path
 
@@ -111,7 +111,7 @@ class TrustedPlatform:
             chain, key, roots = (file.read_bytes() for file in read)
             return Certificate(chain, key, roots, 0.0)
         async with open_vault(entrance(self.vault, name)) as opened:
-            names = Names.of(name, TRUST_DOMAIN, (name,))
+            names = CertificateNames.of(name, TRUST_DOMAIN, (name,))
             return (await opened.certificates(name, names, 3600)).current()
 
     def channel(self, service: str, shown: Certificate) -> grpc.aio.Channel:
@@ -166,8 +166,8 @@ class TrustedPlatform:
         """What the service says of itself, once it says that it is `status`."""
 
         async def said() -> dict[str, Any]:
-            told: dict[str, Any] = (await self.page(service, "/health/ready")).json()
-            return told if told["status"] == status else {}
+            reported: dict[str, Any] = (await self.page(service, "/health/ready")).json()
+            return reported if reported["status"] == status else {}
 
         return await until(said, f"the {service} says that it is {status}")
 
@@ -208,8 +208,8 @@ def trusted_platform(
     life: str = "168h",
 ) -> Iterator[TrustedPlatform]:
     """All of it; `passwords` are those of `redis` and `llm`, `life` is that of certificates."""
-    for program in ("bao", "redis-server"):
-        tool(program, "pip install -e '.[dev]'")
+    for program in ("bao", PROGRAMS):
+        tool(program, "make test installs it")
     held = {
         "gateway/redis": {"password": passwords["redis"]},
         "generator/llm": {"api_key": passwords["llm"]},
@@ -220,10 +220,12 @@ def trusted_platform(
         store.start()
         local = stack.enter_context(vault(home, held))
         let_leaves_live(local, life)
-        trust = Trusted(local, store.url)
-        told = {**_HASTE, **environment}
-        platform = stack.enter_context(Platform(home, told, trust.settings))
-        person = operator(local, home / "operator", issuer="rag-dev", audience="rag")
+        trust = SecretsBackend(local, store.url)
+        reported = {**_HASTE, **environment}
+        platform = stack.enter_context(Platform(home, reported, trust.settings))
+        person = issue_operator_credentials(
+            local, home / "operator", issuer="rag-dev", audience="rag"
+        )
         yield TrustedPlatform(platform, local, store, trust, person, local.operator_token())
 
 
@@ -250,7 +252,7 @@ class Model:
         """One connection, one request."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         fields = {name.lower(): value for name, value in _fields(head)}
-        asked = json.loads(await reader.readexactly(int(fields["content-length"])))
+        requested = json.loads(await reader.readexactly(int(fields["content-length"])))
         key = fields["authorization"].removeprefix("Bearer ")
         self.keys.append(key)
         if self.refusing:
@@ -258,23 +260,10 @@ class Model:
             writer.write(_head("401 Unauthorized", "application/json") + said.encode())
         else:
             writer.write(_head("200 OK", "text/event-stream") + _said("The warehouse opens "))
-            while asked["model"] == ENDLESS and not await _within(0.1, self.go):
+            while requested["model"] == ENDLESS and not await _within(0.1, self.go):
                 writer.write(_said("and opens "))
             writer.write(_said("at seven.") + "".join(finish("stop")).encode())
         writer.close()
-
-
-@asynccontextmanager
-async def language_model() -> AsyncIterator[Model]:
-    """The server on a free port of this machine."""
-    model = Model()
-    listener = await asyncio.start_server(model.answer, "127.0.0.1", 0)
-    model.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1"
-    try:
-        yield model
-    finally:
-        model.go.set()
-        listener.close()
 
 
 @dataclass(slots=True)
@@ -294,21 +283,21 @@ class Calls:
 @asynccontextmanager
 async def repeated(call: Callable[[], Awaitable[Any]], width: int = 4) -> AsyncIterator[Calls]:
     """The call is made again and again inside the block, by `width` at once."""
-    made = Calls()
+    created = Calls()
 
     async def work() -> None:
-        while made.running:
+        while created.running:
             try:
                 await call()
-                made.answered += 1
+                created.answered += 1
             except grpc.aio.AioRpcError as error:
-                made.failures.append(refusal(error))
+                created.failures.append(refusal(error))
 
     tasks = [asyncio.create_task(work()) for _ in range(width)]
     try:
-        yield made
+        yield created
     finally:
-        made.running = False
+        created.running = False
         await asyncio.gather(*tasks)
 
 

@@ -1,6 +1,6 @@
-"""The platform's Python client, async and sync; names are loaded when they are first used.
+"""The platform's Python client, async and sync; each name is imported at its first use.
 
-with Client(token=read_token) as rag:
+with Client() as rag:  # address and token: arguments, or RAG_TARGET, RAG_TOKEN and so on
     for event in rag.stream_answer("휴가는 며칠인가요?", collections=["handbook"]):
         ...
 """
@@ -9,62 +9,50 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rag_client.access.results import ApiKey as ApiKey
-    from rag_client.access.results import CreatedApiKey as CreatedApiKey
-    from rag_client.access.results import Identity as Identity
-    from rag_client.access.results import IssuedToken as IssuedToken
-    from rag_client.access.results import Quota as Quota
-    from rag_client.access.results import Quotas as Quotas
-    from rag_client.aio import AsyncClient as AsyncClient
-    from rag_client.calls import Retries as Retries
-    from rag_client.channel import ClientCertificate as ClientCertificate
-    from rag_client.filters import AnyOf as AnyOf
-    from rag_client.filters import Between as Between
-    from rag_client.filters import Filter as Filter
-    from rag_client.filters import Is as Is
-    from rag_client.filters import Within as Within
-    from rag_client.results import Answer as Answer
-    from rag_client.results import Document as Document
-    from rag_client.results import Found as Found
-    from rag_client.results import Ingested as Ingested
-    from rag_client.results import Passage as Passage
-    from rag_client.sync import Client as Client
+    from rag_client.client.aio import AsyncClient as AsyncClient
+    from rag_client.client.sync import Client as Client
+    from rag_client.models.access import ApiKey as ApiKey
+    from rag_client.models.access import CreatedApiKey as CreatedApiKey
+    from rag_client.models.access import Identity as Identity
+    from rag_client.models.access import IssuedToken as IssuedToken
+    from rag_client.models.access import Quota as Quota
+    from rag_client.models.access import Quotas as Quotas
+    from rag_client.models.filters import AnyOf as AnyOf
+    from rag_client.models.filters import Between as Between
+    from rag_client.models.filters import Filter as Filter
+    from rag_client.models.filters import Is as Is
+    from rag_client.models.filters import Within as Within
+    from rag_client.models.results import Answer as Answer
+    from rag_client.models.results import Document as Document
+    from rag_client.models.results import Found as Found
+    from rag_client.models.results import Ingested as Ingested
+    from rag_client.models.results import Passage as Passage
     from rag_client.tokens import AsyncRenewedToken as AsyncRenewedToken
     from rag_client.tokens import RenewedToken as RenewedToken
     from rag_client.tokens import TokenFile as TokenFile
-    from rag_common.errors import AppError as AppError
+    from rag_client.transport.calls import Retries as Retries
+    from rag_client.transport.channel import ClientCertificate as ClientCertificate
+    from rag_contract.errors import AppError as AppError
 
-_HOMES = {
-    "Answer": "rag_client.results",
-    "AnyOf": "rag_client.filters",
-    "ApiKey": "rag_client.access.results",
-    "AppError": "rag_common.errors",
-    "AsyncClient": "rag_client.aio",
-    "AsyncRenewedToken": "rag_client.tokens",
-    "Between": "rag_client.filters",
-    "Client": "rag_client.sync",
-    "ClientCertificate": "rag_client.channel",
-    "CreatedApiKey": "rag_client.access.results",
-    "Document": "rag_client.results",
-    "Filter": "rag_client.filters",
-    "Found": "rag_client.results",
-    "Identity": "rag_client.access.results",
-    "Ingested": "rag_client.results",
-    "Is": "rag_client.filters",
-    "IssuedToken": "rag_client.access.results",
-    "Passage": "rag_client.results",
-    "Quota": "rag_client.access.results",
-    "Quotas": "rag_client.access.results",
-    "RenewedToken": "rag_client.tokens",
-    "Retries": "rag_client.calls",
-    "TokenFile": "rag_client.tokens",
-    "Within": "rag_client.filters",
+_MODULES = {
+    "rag_client.client.aio": ("AsyncClient",),
+    "rag_client.client.sync": ("Client",),
+    "rag_client.models.access": (
+        *("ApiKey", "CreatedApiKey", "Identity", "IssuedToken", "Quota", "Quotas"),
+    ),
+    "rag_client.models.filters": ("AnyOf", "Between", "Filter", "Is", "Within"),
+    "rag_client.models.results": ("Answer", "Document", "Found", "Ingested", "Passage"),
+    "rag_client.tokens": ("AsyncRenewedToken", "RenewedToken", "TokenFile"),
+    "rag_client.transport.calls": ("Retries",),
+    "rag_client.transport.channel": ("ClientCertificate",),
+    "rag_contract.errors": ("AppError",),
 }
-__all__ = sorted(_HOMES)
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+__all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> Any:
-    # `rag --help` must not wait for gRPC to load.
-    if name not in _HOMES:
+    # Importing gRPC takes long, and `rag --help` does without it.
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULE_OF[name]), name)

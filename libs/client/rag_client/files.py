@@ -1,44 +1,58 @@
-"""Which files are taken in, and under which ids."""
+"""The files to ingest, and their document ids."""
 
 import hashlib
-import re
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from rag_contract.document_ids import MAX_BYTES, canonical, is_allowed, is_document_id
+
 EXTENSIONS = frozenset({".txt", ".md", ".markdown", ".html", ".htm", ".pdf", ".docx"})
-_LONGEST_ID = 255
-_UNSAFE = re.compile(r"[^A-Za-z0-9가-힣 ._:/@()-]+|^ ")
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file and the id that its document will have."""
+    """A file and the id of its document."""
 
     path: Path
     document_id: str
 
 
 def files_in(paths: Sequence[Path]) -> list[SourceFile]:
-    """The named files, whatever their kind, and those of a known kind in the named folders.
+    """The files among `paths`, of any type, and the files of a supported type in folders among them.
 
-    Hidden files are passed over. Raises FileNotFoundError for a path that is not there.
+    Hidden files in folders are ignored. Raises FileNotFoundError for a path that does not exist.
     """
-    return [found for path in paths for found in _files_at(path)]
+    return [file for path in paths for file in _files_at(path)]
 
 
 def document_id(relative: PurePosixPath) -> str:
-    """The id of a file: its path where an id can be that, and else what can be kept and a hash.
+    """The document id of a file: its path if that is a valid id, else a hash and the end of the path.
 
-    The hash makes two paths two ids; a path is taken in NFC, so macOS and Linux agree.
+    The hash keeps the ids of two paths different. The path is normalized to NFC, so that macOS and Linux
+    agree.
     """
-    name = unicodedata.normalize("NFC", str(relative))
-    kept = _UNSAFE.sub("_", name)
-    if kept == name and len(name) <= _LONGEST_ID:
+    name = canonical(str(relative))
+    if is_document_id(name):
         return name
-    mark = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    return f"{mark}:{kept[-(_LONGEST_ID - len(mark) - 1) :]}"
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    max_bytes = MAX_BYTES - len(digest) - 1
+    # The end of a path is its most specific part; "ignore" drops a character that the cut has split.
+    return f"{digest}:{_printable(name).encode()[-max_bytes:].decode(errors='ignore')}"
+
+
+def file_name(path: Path) -> str:
+    """The file's name in NFC, with `_` for each character that the gateway does not allow."""
+    return _printable(canonical(path.name))
+
+
+def printable_path(path: Path) -> str:
+    """The path as valid Unicode: bytes that are not UTF-8 become U+FFFD."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _printable(name: str) -> str:
+    return "".join(letter if is_allowed(letter) else "_" for letter in name)
 
 
 def _files_at(path: Path) -> Iterator[SourceFile]:
@@ -47,8 +61,48 @@ def _files_at(path: Path) -> Iterator[SourceFile]:
     if path.is_file():
         yield SourceFile(path, document_id(PurePosixPath(path.name)))
         return
-    for found in sorted(path.rglob("*")):
-        relative = PurePosixPath(*found.relative_to(path).parts)
+    for file in sorted(path.rglob("*")):
+        relative = PurePosixPath(*file.relative_to(path).parts)
         hidden = any(part.startswith(".") for part in relative.parts)
-        if found.is_file() and not hidden and found.suffix.lower() in EXTENSIONS:
-            yield SourceFile(found, document_id(relative))
+        if file.is_file() and not hidden and file.suffix.lower() in EXTENSIONS:
+            yield SourceFile(file, document_id(relative))
+
+
+MAX_UNARY_BYTES = 1024 * 1024
+CHUNK_BYTES = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A document's bytes. `small` holds all of them up to 1 MiB, and is None for a larger document.
+
+    Each call of `chunks` iterates over the content from its start.
+    """
+
+    small: bytes | None
+    chunks: Callable[[], Iterator[bytes]]
+
+
+def read_content(source: bytes | Path) -> Content:
+    """The content of bytes or of a file.
+
+    At most 1 MiB of a file is read here, so its size needs no limit and may change until the upload.
+    Raises OSError if the file cannot be read.
+    """
+    if isinstance(source, bytes):
+        small = source if len(source) <= MAX_UNARY_BYTES else None
+        return Content(small, lambda: _split(source))
+    with source.open("rb") as file:
+        head = file.read(MAX_UNARY_BYTES + 1)
+    return Content(head if len(head) <= MAX_UNARY_BYTES else None, lambda: _read(source))
+
+
+def _split(content: bytes) -> Iterator[bytes]:
+    for start in range(0, len(content), CHUNK_BYTES):
+        yield content[start : start + CHUNK_BYTES]
+
+
+def _read(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk

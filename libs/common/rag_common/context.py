@@ -1,56 +1,26 @@
-"""What travels with a call through every function below it: ids, deadline, language, principal."""
+"""The context of the current call: ids, deadline, language, principal."""
 
 import re
 import secrets
 import time
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-_TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-# The header that tells services behind the gateway who the payer is.
-PAYER = "x-rag-payer"
+# The header that names the tenant to the services behind the gateway.
+TENANT_HEADER = "x-rag-tenant"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
-    """A position in a W3C trace; `sampled` is passed on as it came."""
-
-    trace_id: str
-    span_id: str
-    sampled: bool = True
-
-    @property
-    def traceparent(self) -> str:
-        """The W3C header that makes a callee's spans children of this position."""
-        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
-
-    @classmethod
-    def parse(cls, header: str | None) -> "Trace | None":
-        """The position named by a `traceparent` header; None where it is absent or unfit."""
-        match = _TRACEPARENT.fullmatch(header or "")
-        if not match:
-            return None
-        version, trace_id, span_id, flags, more = match.groups()
-        # A later version may say more; the parts that we know come first in it too.
-        if (version == "00" and more) or not int(trace_id, 16) or not int(span_id, 16):
-            return None
-        return cls(trace_id, span_id, bool(int(flags, 16) & 1))
-
-    @classmethod
-    def new(cls) -> "Trace":
-        """The root of a trace of its own."""
-        return cls(secrets.token_hex(16), secrets.token_hex(8))
-
-
-@dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling, as the verified credential says.
+    """The authenticated caller, from its verified credential.
 
-    `scopes` holds those given directly and those of the roles. `collections` is None where all are
-    open. `credential` is the id of the API key or token (`jti`), empty for a token without one.
-    `tier` names the tenant's set of limits, empty for the default one.
+    `scopes` holds those granted directly and those of the roles. `collections` limits access to these;
+    None is all. `credential` is the id of the API key or token (`jti`), empty for a token without one.
+    `tier` names the tenant's set of rate limits, empty for the default one.
     """
 
     subject: str
@@ -62,36 +32,67 @@ class Principal:
     tier: str = ""
 
     def __post_init__(self) -> None:
-        """An empty tenant would be everybody's: it cannot be."""
+        """Reject an empty tenant, which could match everyone's data. Raises ValueError."""
         if not self.tenant:
-            raise ValueError("a principal has a tenant")
+            raise ValueError("a principal must have a tenant")
 
 
-@dataclass(frozen=True, slots=True)
+_R = TypeVar("_R")
+
+
+class CallResources(AsyncExitStack):
+    """What a call holds until it ends, such as a reservation of its quota.
+
+    `reserved` is whether its handler has asked for anything yet, with or without success.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reserved = False
+
+    async def reserve(self, resource: AbstractAsyncContextManager[_R]) -> _R:
+        """Enter the context until the call ends. Raises what entering raises."""
+        self.reserved = True
+        return await self.enter_async_context(resource)
+
+
+@dataclass(slots=True)
 class Call:
     """One call being served. `deadline` is a moment of time.monotonic(), in seconds.
 
-    `payer` is the tenant whose fair share of the service the call counts against. Behind the
-    gateway it is what the caller says, so nothing but fairness may hang on it.
+    `trace_id` is that of its W3C trace, 32 hexadecimal digits, whether spans are recorded or not.
+    `request_id` is that of the request message, or else the header's. `principal` is
+    set once the caller is authenticated.
+
+    `tenant` is the one whose fair share of the service the call counts against. Behind the
+    gateway it is what the caller says, so nothing but fairness may hang on it. `hurried` is whether
+    the caller's deadline is shorter than a healthy service needs (setting `SHORT_DEADLINE`).
     """
 
     request_id: str
-    trace: Trace
+    trace_id: str
     deadline: float
     language: str = ""
     principal: Principal | None = None
-    payer: str = ""
+    tenant: str = ""
+    hurried: bool = False
     started: float = field(default_factory=time.monotonic)
+    resources: CallResources = field(default_factory=CallResources, compare=False, repr=False)
+
+    def take_id(self, given: str) -> None:
+        """Let the `request_id` of a message name the call; an empty one changes nothing."""
+        if given:
+            self.request_id = request_id(given)
 
     @property
     def remaining(self) -> float:
-        """Seconds left, negative when the time is used up."""
+        """Seconds until the deadline, negative after it."""
         return self.deadline - time.monotonic()
 
 
 CALL: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
-def request_id(given: str | None) -> str:
-    """The caller's id where it is 1-64 plain characters, else a new one."""
-    return given if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+def request_id(header: str | None) -> str:
+    """The caller's id if it has 1-64 letters, digits or `._:-`, else a new random one."""
+    return header if header and _REQUEST_ID.fullmatch(header) else secrets.token_hex(8)

@@ -1,26 +1,27 @@
-"""Settings that every service has, and how they are read: typed, from the environment, refusing the unknown."""
+"""The common settings of all services: typed, from environment variables, rejecting unknown ones."""
 
 import os
+import tomllib
 from collections.abc import Mapping
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+_Model = TypeVar("_Model")
 
 
 class SettingsInvalid(Exception):
-    """A setting is unknown or unfit; the message is one sentence that names it."""
+    """A setting is unknown or invalid; the message is one sentence that names it."""
 
 
 class ServiceSettings(BaseSettings):
-    """What every service can be told. A subclass sets `env_prefix` and adds its own."""
+    """The settings of every service. A subclass sets `env_prefix` and adds its own."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
@@ -28,7 +29,7 @@ class ServiceSettings(BaseSettings):
     port: Port = Field(0, description="Port of the gRPC API; 0 takes a free one.")
     health_port: Port = Field(
         0,
-        description="Plaintext port of health alone, for probes that speak no TLS; 0 takes a free one.",
+        description="Plaintext port of the health service only, for probes without TLS; 0 takes a free one.",
     )
     http_port: Port = Field(
         0,
@@ -37,73 +38,72 @@ class ServiceSettings(BaseSettings):
     tls: str = Field(
         "off",
         pattern="^(off|files|vault)$",
-        description="Where the certificate for mutual TLS comes from: files, vault, or off for "
-        "plaintext, which only loopback gets unless PLAINTEXT is true.",
+        description="Source of the certificate for mutual TLS: files, vault, or off for plaintext, "
+        "which is limited to loopback unless PLAINTEXT is true.",
     )
     tls_dir: Path = Field(
         Path("/tls"), description="Folder of tls.crt, tls.key and ca.crt, read again on change."
     )
     tls_reload: Seconds = Field(
-        10, description="Seconds between looks at the folder of the certificate."
+        10, description="Seconds between reads of the certificate's folder."
     )
     tls_trust_domain: str = Field(
         "rag-platform",
         pattern=r"^[a-z0-9._-]{1,255}$",
-        description="Trust domain of the SPIFFE IDs by which services know each other.",
+        description="Trust domain of the SPIFFE IDs by which services identify each other.",
     )
     plaintext: bool = Field(
         False,
-        description="Whether calls may come in plaintext from other machines: only where a mesh "
-        "encrypts them.",
+        description="Whether to accept plaintext calls from other machines: only if a mesh encrypts them.",
     )
-    reflection: bool = Field(True, description="Whether grpcurl may ask which methods there are.")
+    reflection: bool = Field(True, description="Whether gRPC reflection is enabled, for grpcurl.")
     log_level: str = Field(
-        "info", pattern="^(debug|info|warning|error)$", description="Least level that is logged."
+        "info", pattern="^(debug|info|warning|error)$", description="Minimum level that is logged."
     )
     log_format: str = Field(
         "auto",
         pattern="^(auto|json|console)$",
         description="json, console, or auto: console on a terminal and json elsewhere.",
     )
-    default_deadline: Seconds = Field(
-        30, description="Seconds for a call whose caller gave no deadline."
-    )
-    max_deadline: Seconds = Field(
-        300, description="Most seconds for a call, whatever its caller gave."
-    )
+    default_deadline: Seconds = Field(30, description="Deadline in seconds of a call without one.")
+    max_deadline: Seconds = Field(300, description="Maximum deadline of a call in seconds.")
     min_budget: Annotated[float, Field(ge=0, le=10)] = Field(
-        0.02, description="A call with fewer seconds left than this is refused before any work."
+        0.02, description="A call with fewer seconds left before its deadline is refused at once."
+    )
+    short_deadline: Annotated[float, Field(ge=0, le=60)] = Field(
+        0.1,
+        description="Seconds that a call to a healthy service needs, somewhat more than a search's p99: "
+        "a call with a shorter deadline that exceeds it does not count against availability. Values "
+        "under MIN_BUDGET, with which calls are refused at once, have the effect of MIN_BUDGET.",
     )
     drain_delay: Annotated[float, Field(ge=0, le=300)] = Field(
         0.5,
-        description="Seconds between saying NOT_SERVING and refusing new calls; longer than the "
+        description="Seconds between reporting NOT_SERVING and refusing new calls; longer than the load "
         "balancer needs to notice, so 5 or more in a cluster.",
     )
-    grace: Seconds = Field(20, description="Seconds that calls in flight get to end when stopping.")
+    grace: Seconds = Field(20, description="Seconds that running calls have to finish at shutdown.")
     max_message_bytes: int = Field(
-        16 * 2**20, ge=2**16, le=2**30, description="Largest message taken or sent."
+        16 * 2**20, ge=2**16, le=2**30, description="Maximum size of a message, received or sent."
     )
     max_in_flight: int = Field(
         1024,
         ge=1,
         le=100_000,
-        description="Calls served at once; more are refused with a hint when.",
+        description="Maximum concurrent calls; more are refused with a retry delay.",
     )
     max_connection_age: Seconds = Field(
         1800,
-        description="Seconds after which a connection is renewed, so that new replicas get calls.",
+        description="Seconds after which a connection is closed, so that new replicas get calls.",
     )
-    health_interval: Seconds = Field(
-        2, description="Seconds between polls of what this service needs."
-    )
-    region: str = Field("", max_length=64, description="Region that replies and telemetry name.")
+    health_interval: Seconds = Field(2, description="Seconds between runs of the health checks.")
+    region: str = Field("", max_length=64, description="Region, for replies and telemetry.")
 
     @classmethod
-    def load(cls, **given: Any) -> Self:
-        """Read the environment, and below it the file that RAG_ENV_FILE names.
+    def load(cls, **overrides: Any) -> Self:
+        """Read the environment variables, and as their defaults the file that RAG_ENV_FILE names.
 
-        Raises SettingsInvalid for a variable with this service's prefix that no setting has, for an
-        unfit value, and where there is no such file.
+        `overrides` have precedence over both. Raises SettingsInvalid for an unknown variable with this
+        service's prefix, for an invalid value, and if RAG_ENV_FILE does not exist.
         """
         own = cls._own({**_file(), **os.environ})
         unknown = sorted(name for name in own if name not in cls.model_fields)
@@ -112,13 +112,13 @@ class ServiceSettings(BaseSettings):
                 f"{cls._variable(unknown[0])} is not a setting; see docs/settings.md"
             )
         try:
-            return cls(**{**own, **given})
+            return cls(**{**own, **overrides})
         except ValidationError as error:
             raise SettingsInvalid(cls._sentence(error.errors()[0])) from error
 
     @classmethod
     def _own(cls, variables: Mapping[str, str | None]) -> dict[str, str]:
-        """Values by setting, of the variables that begin with this service's prefix; empty is unset."""
+        """The values of the variables with this service's prefix, by setting; empty is unset."""
         prefix = cls.model_config["env_prefix"]
         return {
             name.removeprefix(prefix).lower(): value
@@ -128,9 +128,11 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def _sentence(cls, error: ErrorDetails) -> str:
-        told = error["msg"].removeprefix("Value error, ")
-        # A rule about several settings belongs to none of them, and names them itself.
-        return f"{cls._variable(str(error['loc'][0]))} is unfit: {told}" if error["loc"] else told
+        message = _message(error)
+        # The message of a validator of several settings names them itself.
+        if not error["loc"]:
+            return message
+        return f"{cls._variable(str(error['loc'][0]))} is invalid: {message}"
 
     @classmethod
     def _variable(cls, name: str) -> str:
@@ -144,14 +146,33 @@ def _file() -> dict[str, str | None]:
     return dotenv_values(path) if path else {}
 
 
-def folder(default: str) -> Path:
-    """A default folder below the one for data: RAG_HOME, or `.rag` in the working directory."""
-    return Path(os.environ.get("RAG_HOME", ".rag")) / default
+def read_toml(path: Path, model: type[_Model]) -> _Model:
+    """The content of a TOML file as a pydantic model, or as a dataclass that configures pydantic.
 
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens there."""
+    Raises SettingsInvalid, which names the file and the first invalid key, also if it cannot be read.
+    """
     try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        return TypeAdapter(model).validate_python(tomllib.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise SettingsInvalid(f"{path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        sentence = ": ".join(filter(None, (_key(first["loc"]), _message(first))))
+        raise SettingsInvalid(f"{path} is invalid: {sentence}") from error
+    except ValueError as error:
+        raise SettingsInvalid(f"{path} is not TOML: {error}") from error
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    """The path of a key, such as `issuers[0].tenant`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".")
+
+
+def _message(error: ErrorDetails) -> str:
+    return error["msg"].removeprefix("Value error, ")
+
+
+def data_folder(default: str) -> Path:
+    """A subfolder of the data folder: RAG_HOME, or `.rag` in the working directory."""
+    return Path(os.environ.get("RAG_HOME", ".rag")) / default

@@ -1,1 +1,1 @@
-"""The whole platform on one machine: keys, models, four processes, and a first tour."""
+"""Runs the complete platform on one machine: keys, models, four services, and a first tour."""

@@ -1,7 +1,6 @@
-"""One way to have the platform running on this machine, for a tour, a measurement or a test."""
+"""Runs the platform on this machine, for a tour, a benchmark or a test."""
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,34 +8,42 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rag_local import keys
-from rag_local.access import Access, by_certificate, plain
-from rag_local.edge import edge
-from rag_local.identities import edge_identity, operator
-from rag_local.observed import EDGE_METRICS_PORT, Traced, Watched, traced, watched
-from rag_local.processes import (
-    Running,
-    StartFailed,
+from rag_edge.edge_config import EdgeConfig
+from rag_local import dev_keys
+from rag_local.backends.envoy import Edge, edge
+from rag_local.child import run
+from rag_local.connection_info import ConnectionInfo, certificate_connection, plaintext_connection
+from rag_local.dev_certificates import issue_edge_certificate, issue_operator_credentials
+from rag_local.monitoring import (
+    EDGE_METRICS_PORT,
+    Monitoring,
+    TraceEndpoints,
+    run_monitoring,
+    run_trace_store,
+)
+from rag_local.program import StartFailed, require_port
+from rag_local.secrets_backend import SecretsBackend, run_secrets_backend
+from rag_local.service_processes import (
+    OwnSettings,
+    ServiceProcess,
     require_free,
-    require_port,
-    running,
+    run_services,
     wait_healthy,
 )
-from rag_local.trusted import Trusted, trusted
-from rag_local.values import Values
+from rag_local.signals import stopped_by_signals
 
 EDGE_PORT, VAULT_PORT = 8443, 8200
 ISSUER, AUDIENCE = "rag-dev", "rag"
 
-# The first start of a machine reads the model's file from a cold disk.
+# The first start reads the model's file from a cold disk.
 _READY_SECONDS = 180.0
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What runs besides the four services: a Vault from which all secrets come, an edge in front.
+class Components:
+    """What runs besides the four services: a Vault with all secrets, and an edge in front of them.
 
-    `traces` is a store of traces, `observe` Prometheus and Alertmanager, which look on.
+    `traces` is a trace store, `observe` Prometheus and Alertmanager.
     """
 
     vault: bool = False
@@ -47,93 +54,97 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What runs; `access` is what `rag` is told to reach it, and grpcurl in its words."""
+    """The running platform; `access` has the connection parameters for `rag` and grpcurl."""
 
-    services: Sequence[Running]
+    services: Sequence[ServiceProcess]
     ready_seconds: float
-    access: Access
-    traces: Traced
-    watched: Watched | None
+    access: ConnectionInfo
+    traces: TraceEndpoints
+    monitoring: Monitoring | None
+    edge: Edge | None = None
 
 
 @contextmanager
 def platform(
     home: Path,
     environment: Mapping[str, str] | None = None,
-    parts: Parts | None = None,
-    tell: Callable[[str], None] = lambda _alarm: None,
+    parts: Components | None = None,
+    on_alert: Callable[[str], None] = lambda _alert: None,
 ) -> Iterator[Platform]:
-    """The services, healthy, with their data in `home`; alarms are told, where `observe` looks on.
+    """Run the services, healthy, with their data in `home`; with `observe`, alerts go to `on_alert`.
 
-    Raises StartFailed where a port is taken, the model cannot be made ready, or a part ends.
+    A signal to stop this process leaves the block, and everything that was started is stopped. Raises
+    StartFailed if a port is in use, the model cannot be prepared, or a component ends.
     """
-    parts = parts or Parts()
+    parts = parts or Components()
     require_free()
     if parts.edge:
         for port in (EDGE_PORT, EDGE_METRICS_PORT):
             require_port(port, "edge")
     prepare_model()
     began = time.monotonic()
-    with ExitStack() as stack:
-        trust = stack.enter_context(trusted(home, port=VAULT_PORT)) if parts.vault else None
+    with stopped_by_signals(), ExitStack() as stack:
+        trust = (
+            stack.enter_context(run_secrets_backend(home, port=VAULT_PORT)) if parts.vault else None
+        )
         if not trust:
-            keys.ensure(home / "keys")
+            dev_keys.ensure(home / "keys")
         settings = {"RAG_HOME": str(home), **(environment or {})}
-        spans = stack.enter_context(traced()) if parts.traces else Traced({})
+        spans = stack.enter_context(run_trace_store()) if parts.traces else TraceEndpoints({})
         settings |= spans.settings
         if parts.edge:
             settings["GATEWAY_ADDRESS_HEADER"] = "x-envoy-external-address"
-        own = trust.settings if trust else _nothing
-        services = stack.enter_context(running(home, settings, own=own))
+        own: OwnSettings = trust.settings if trust else lambda _service: {}
+        services = stack.enter_context(run_services(home, settings, own=own))
         wait_healthy(services, _READY_SECONDS)
-        access = _access(home, trust)
+        access = _connection_info(home, trust)
+        front = None
         if parts.edge:
-            values = replace(_values(home, trust), otlp=spans.otlp)
-            started = stack.enter_context(edge(home, values))
-            access = access.through(started)
+            values = replace(_edge_config(home, trust), otlp=spans.otlp)
+            front = stack.enter_context(edge(home, values))
+            access = access.via_edge(front)
         if spans.url:
-            access = access.reading(spans.url)
+            access = access.with_traces(spans.url)
         seconds = time.monotonic() - began
-        looking = None
+        monitoring = None
         if parts.observe:
-            looking = stack.enter_context(watched(home, edge=parts.edge, tell=tell))
-        yield Platform(services, seconds, access, spans, looking)
+            monitoring = stack.enter_context(
+                run_monitoring(home, edge=parts.edge, on_alert=on_alert)
+            )
+        yield Platform(services, seconds, access, spans, monitoring, front)
 
 
-def _access(home: Path, trust: Trusted | None) -> Access:
+def _connection_info(home: Path, trust: SecretsBackend | None) -> ConnectionInfo:
     if not trust:
-        return plain(home)
-    person = operator(trust.vault, home / "operator", issuer=ISSUER, audience=AUDIENCE)
-    return by_certificate(person)
+        return plaintext_connection(home)
+    person = issue_operator_credentials(
+        trust.vault, home / "operator", issuer=ISSUER, audience=AUDIENCE
+    )
+    return certificate_connection(person)
 
 
-def _values(home: Path, trust: Trusted | None) -> Values:
-    """What the edge is told; with Vault it shows the gateway a certificate from there."""
-    values = Values(port=EDGE_PORT, reflection=True, metrics_port=EDGE_METRICS_PORT)
+def _edge_config(home: Path, trust: SecretsBackend | None) -> EdgeConfig:
+    """The edge's configuration; with Vault it uses a client certificate from there for the gateway."""
+    values = EdgeConfig(port=EDGE_PORT, reflection=True, metrics_port=EDGE_METRICS_PORT)
     if not trust:
         return values
     identity = (home / "certificates" / "identity").resolve()
-    edge_identity(trust.vault, identity)
+    issue_edge_certificate(trust.vault, identity)
     return replace(values, gateway_tls=True, identity=str(identity))
 
 
-def _nothing(_service: str) -> Mapping[str, str]:
-    return {}
-
-
 def prepare_model() -> None:
-    """Make the embedding model ready, once. Raises StartFailed."""
-    done = subprocess.run([sys.executable, "-m", "rag_embedder.library"], check=False)
+    """Download and convert the embedding model if needed. Raises StartFailed."""
+    done = run([sys.executable, "-m", "rag_embedder.models.prepare_model"])
     if done.returncode:
-        raise StartFailed("the embedding model could not be prepared; what is above says why")
+        raise StartFailed("the embedding model could not be prepared; see the output above")
 
 
-def rag(*arguments: str, access: Access) -> None:
-    """The command `rag`, exactly as a user has it. Raises StartFailed where it fails."""
-    done = subprocess.run(
+def rag(*arguments: str, access: ConnectionInfo) -> None:
+    """Run the command `rag` as a user would. Raises StartFailed if it fails."""
+    done = run(
         [Path(sys.executable).with_name("rag"), *arguments],
         env={**os.environ, **access.settings},
-        check=False,
     )
     if done.returncode:
-        raise StartFailed(f"`rag {arguments[0]}` failed; what is above says why")
+        raise StartFailed(f"`rag {arguments[0]}` failed; see the output above")

@@ -1,6 +1,6 @@
 """Starts the embedder: python -m rag_embedder."""
 
-from rag_common.rpc.server import run
+from rag_common.grpc.bootstrap import run
 from rag_embedder.app import app
 from rag_embedder.settings import Settings
 

@@ -1,9 +1,10 @@
-"""Puts the embedder together: the only place that names its model, its analysis and its device."""
+"""Wiring of the embedder: the only module that selects its model, analyzer and device."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -14,19 +15,26 @@ import structlog
 from numpy.typing import NDArray
 
 from rag.embedder.v1 import embedder_service_pb2_grpc as grpc_stubs
-from rag_common import errors, logs, telemetry
-from rag_common.rpc.server import Ports, Service, serving
+from rag_common.aio import cancel
+from rag_common.grpc.bootstrap import Ports, Service, serving
+from rag_common.grpc.ports import ServerSecurity
+from rag_common.service_context import service_context
 from rag_common.settings import SettingsInvalid
-from rag_common.trust import trusted
-from rag_embedder.batching import Policy, Scheduler
-from rag_embedder.callers import CALLERS
-from rag_embedder.core import Embedder, Engine, Model, Reranker, Vector
-from rag_embedder.instruments import Instruments
-from rag_embedder.library import prepared
-from rag_embedder.servicer import EmbedderServicer
+from rag_contract import errors
+from rag_embedder.api.callers import CALLERS
+from rag_embedder.api.servicer import EmbedderServicer
+from rag_embedder.embedding.service import Embedder, Engine, Model, Reranker, Vector
+from rag_embedder.embedding.sparse import Bm25
+from rag_embedder.models.prepare_model import (
+    BUILT_IN,
+    prepared_directory,
+    require_models,
+    require_source,
+)
+from rag_embedder.queue.scheduler import Policy, Scheduler
 from rag_embedder.settings import Settings
-from rag_embedder.sparse import Bm25
-from rag_embedder.watch import Watch, show
+from rag_embedder.telemetry.metrics import EmbedderMetrics
+from rag_embedder.telemetry.queue import QueueInstrumentation, register_gauges
 
 log = structlog.get_logger()
 
@@ -35,19 +43,14 @@ SERVICE = "rag.embedder.v1.EmbedderService"
 
 @asynccontextmanager
 async def app(settings: Settings) -> AsyncIterator[Ports]:
-    """Serve; the model loads meanwhile, and until it has calls get MODEL_LOADING."""
-    logs.configure("embedder", settings.log_level, settings.log_format)
-    tracing = telemetry.configure("embedder", version("rag-platform"), settings.region)
-    directory = _directory(settings)
-    _import(settings)
-    async with AsyncExitStack() as stack:
-        stack.callback(tracing.close)
-        trust = await stack.enter_async_context(trusted(settings, "embedder", tracing.metrics))
-        trust.measure(tracing.metrics)
-        analysis = stack.enter_context(ThreadPoolExecutor(1, "analysis"))
-        instruments = Instruments(tracing.metrics)
-        loading = asyncio.create_task(_load(settings, directory, stack, instruments))
-        stack.callback(loading.cancel)
+    """Serve while the model loads; until it is loaded, calls fail with MODEL_LOADING."""
+    async with service_context(settings, "embedder") as context:
+        sources = await asyncio.to_thread(_sources, settings)
+        _import(settings)
+        analysis = context.stack.enter_context(ThreadPoolExecutor(1, "analysis"))
+        instruments = EmbedderMetrics(context.metrics)
+        loading = asyncio.create_task(_load(settings, sources, context.stack, instruments))
+        context.stack.push_async_callback(cancel, loading)
         embedder = Embedder(
             lambda: _loaded(loading), analysis, text_characters=settings.text_characters
         )
@@ -61,57 +64,81 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
         served = serving(
             [service],
             settings,
-            tracing,
+            context.telemetry,
             checks={"model": model},
-            wants=trust.wants,
-            guard=trust.guard(CALLERS),
+            optional_checks=context.identity.optional_checks,
+            security=ServerSecurity(certificates=context.identity.certificates, callers=CALLERS),
         )
         async with served as ports:
             yield ports
 
 
 def _import(settings: Settings) -> None:
-    """Import what loading needs before the first call can come: importing holds all threads."""
-    import_module(f"rag_embedder.adapters.{settings.runtime}")
-    import_module("rag_embedder.adapters.kiwi")
+    """Import what loading needs before serving starts: imports hold the interpreter lock."""
+    import_module(f"rag_embedder.runtimes.{settings.runtime}")
+    import_module("rag_embedder.runtimes.kiwi")
 
 
-def _directory(settings: Settings) -> Path | None:
-    """Where the onnx model lies; none for torch, which takes a name."""
-    if settings.runtime == "torch":
-        return None
-    directory = prepared(settings.models_dir, settings.model, settings.precision)
-    if not directory.is_dir():
-        raise SettingsInvalid(
-            f"EMBEDDER_MODEL {settings.model} ({settings.precision}) is not prepared in "
-            f"{settings.models_dir}; run: python -m rag_embedder.library"
-        )
-    return directory
+@dataclass(frozen=True)
+class _Sources:
+    """Where the models are loaded from, determined before serving.
+
+    `directory` is that of the prepared model; None for torch, which loads by name, and from the
+    local cache alone if `cached`. `reranker_cached` is the same for the reranker.
+    """
+
+    directory: Path | None
+    cached: bool
+    reranker_cached: bool
+
+
+def _sources(settings: Settings) -> _Sources:
+    """The models' sources. Raises SettingsInvalid for a model that is known to be unavailable."""
+    torch = settings.runtime == "torch"
+    return _Sources(
+        directory=None if torch else _directory(settings),
+        cached=require_source(settings.model) if torch else True,
+        reranker_cached=not settings.reranker
+        or require_source(settings.reranker, "EMBEDDER_RERANKER"),
+    )
+
+
+def _directory(settings: Settings) -> Path:
+    directory = prepared_directory(settings.models_dir, settings.model, settings.precision)
+    if directory.is_dir():
+        return directory
+    if settings.model != BUILT_IN:
+        require_models(f"EMBEDDER_MODEL {settings.model}")
+    raise SettingsInvalid(
+        f"EMBEDDER_MODEL {settings.model} ({settings.precision}) is not prepared in "
+        f"{settings.models_dir}; run: python -m rag_embedder.models.prepare_model"
+    )
 
 
 async def _load(
-    settings: Settings, directory: Path | None, stack: AsyncExitStack, instruments: Instruments
+    settings: Settings, sources: _Sources, stack: AsyncExitStack, instruments: EmbedderMetrics
 ) -> Engine:
-    """Load everything in threads, then start the lanes."""
+    """Load models and analyzer in threads, then start the scheduler."""
     started = asyncio.get_running_loop().time()
     model, (analyzer, sparse), reranker = await asyncio.gather(
-        asyncio.to_thread(_model, settings, directory),
+        asyncio.to_thread(_model, settings, sources),
         asyncio.to_thread(_sparse),
-        asyncio.to_thread(_reranker, settings),
+        asyncio.to_thread(_reranker, settings, sources),
     )
-    policy, watch = _policy(settings), Watch(instruments, model.manifest.name)
-    queue: Scheduler[Vector] = Scheduler(model.encode, policy, watch)
+    policy = _policy(settings)
+    instrumentation = QueueInstrumentation(instruments, model.manifest.name)
+    queue: Scheduler[Vector] = Scheduler(model.encode, policy, instrumentation)
     await stack.enter_async_context(queue)
-    show(instruments, queue, policy)
+    register_gauges(instruments, queue, policy)
     seconds = asyncio.get_running_loop().time() - started
-    _tell(instruments, model, seconds)
+    _report_model(instruments, model, seconds)
     log.info("model_loaded", fingerprint=model.fingerprint, seconds=round(seconds, 2))
     return Engine(model, sparse, analyzer, queue, reranker)
 
 
-def _tell(instruments: Instruments, model: Model, seconds: float) -> None:
-    facts = model.manifest
-    labels = (facts.name, model.fingerprint, facts.runtime, facts.precision)
+def _report_model(instruments: EmbedderMetrics, model: Model, seconds: float) -> None:
+    manifest = model.manifest
+    labels = (manifest.name, model.fingerprint, manifest.runtime, manifest.precision)
     instruments.model_info.labels(*labels).set(1)
     instruments.model_load_seconds.set(seconds)
     instruments.model_loaded.set(1)
@@ -123,35 +150,38 @@ def _loaded(loading: "asyncio.Task[Engine]") -> Engine:
     return loading.result()
 
 
-def _model(settings: Settings, directory: Path | None) -> "_Encoding":
-    if directory is None:
-        from rag_embedder.adapters.torch import TorchModel
-        from rag_embedder.library import source
+def _model(settings: Settings, sources: _Sources) -> "_Encoding":
+    if sources.directory is None:
+        from rag_embedder.models.prepare_model import source
+        from rag_embedder.runtimes.torch import TorchModel
 
-        return TorchModel(source(settings.models_dir, settings.model), settings.device)
-    from rag_embedder.adapters.onnx import OnnxModel
+        location = source(settings.models_dir, settings.model)
+        return TorchModel(location, settings.device, cached=sources.cached)
+    from rag_embedder.runtimes.onnx import OnnxModel
 
-    return OnnxModel(directory, settings.lone_threads)
+    return OnnxModel(sources.directory, settings.lone_threads)
 
 
 class _Encoding(Model, Protocol):
-    """A model that also computes."""
+    """A model that also computes vectors."""
 
     def encode(self, batch: list[list[int]]) -> NDArray[np.float32]: ...
 
 
 def _sparse() -> tuple[str, Bm25]:
-    from rag_embedder.adapters.kiwi import KiwiAnalyzer
+    from rag_embedder.runtimes.kiwi import KiwiAnalyzer
 
-    return f"kiwi {version('kiwipiepy')}", Bm25(KiwiAnalyzer())
+    analyzer = KiwiAnalyzer()
+    return f"kiwi {version('kiwipiepy')}, terms {analyzer.REVISION}", Bm25(analyzer)
 
 
-def _reranker(settings: Settings) -> Reranker | None:
+def _reranker(settings: Settings, sources: _Sources) -> Reranker | None:
     if not settings.reranker:
         return None
-    from rag_embedder.adapters.crossencoder import CrossEncoderReranker
+    from rag_embedder.runtimes.torch import CrossEncoderReranker
 
-    return CrossEncoderReranker(settings.reranker, settings.device)
+    cached = sources.reranker_cached
+    return CrossEncoderReranker(settings.reranker, settings.device, cached=cached)
 
 
 def _policy(settings: Settings) -> Policy:

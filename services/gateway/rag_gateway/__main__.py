@@ -1,6 +1,6 @@
 """Starts the gateway: python -m rag_gateway."""
 
-from rag_common.rpc.server import run
+from rag_common.grpc.bootstrap import run
 from rag_gateway.app import app
 from rag_gateway.settings import Settings
 

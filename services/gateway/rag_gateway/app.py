@@ -1,9 +1,8 @@
-"""Puts the gateway together: the only place that names its peers and its keys."""
+"""Composes the gateway from its packages' parts."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 
 from google.protobuf import descriptor_pool
 
@@ -12,30 +11,33 @@ from rag.gateway.v1 import (
     answer_service_pb2_grpc,
     document_service_pb2_grpc,
 )
-from rag_common import logs, telemetry
-from rag_common.rpc.callers import only
-from rag_common.rpc.client import Peer, connected
-from rag_common.rpc.server import Ports, Service, serving
-from rag_common.telemetry import Telemetry
-from rag_common.trust import Trust, trusted
-from rag_gateway.access_servicer import AccessServicer
-from rag_gateway.adapters import ratelimit
-from rag_gateway.adapters.embedder import Embedder
-from rag_gateway.adapters.generator import Generator
-from rag_gateway.adapters.retriever import Retriever
-from rag_gateway.allowance import Allowance, allowance, redis
-from rag_gateway.answer_servicer import AnswerServicer
-from rag_gateway.capabilities import Capabilities, limits
-from rag_gateway.core import Answering
-from rag_gateway.counter import Counter
-from rag_gateway.document_servicer import DocumentServicer, SizeLimits
-from rag_gateway.entrance import Entrance, entrance
-from rag_gateway.fitting import FittingIndex
-from rag_gateway.ingestion import Ingesting
-from rag_gateway.instruments import Instruments
-from rag_gateway.measures import Measures
+from rag_common.grpc.bootstrap import Ports, Service, serving
+from rag_common.grpc.peer import Peer, open_peer
+from rag_common.grpc.ports import ServerSecurity
+from rag_common.observability.dependency import database
+from rag_common.security.peer_identity import only
+from rag_common.service_context import ServiceContext, service_context
+from rag_gateway.answering.fair_semaphore import FairSemaphore
+from rag_gateway.answering.service import AnsweringService
+from rag_gateway.api import rate_limit
+from rag_gateway.api.access import AccessServicer
+from rag_gateway.api.answer import AnswerServicer
+from rag_gateway.api.capabilities import Capabilities, limits
+from rag_gateway.api.document import DocumentServicer, SizeLimits
+from rag_gateway.api.guard import RequestGuard
+from rag_gateway.auth.wiring import AuthComponents, build_auth
+from rag_gateway.clients.embedder import Embedder
+from rag_gateway.clients.generator import Generator
+from rag_gateway.clients.index_check import IndexCompatibilityCheck, creating_index
+from rag_gateway.clients.retriever import Retriever
+from rag_gateway.idempotency.service import Idempotency
+from rag_gateway.idempotency.wiring import build_idempotency
+from rag_gateway.ingestion.service import IngestionService
+from rag_gateway.quotas.wiring import QuotaGate, build_quota_gate
+from rag_gateway.redis.wiring import redis_connection, shared_store
 from rag_gateway.settings import Settings
-from rag_gateway.turns import Turns
+from rag_gateway.telemetry.metrics import GatewayMetrics
+from rag_gateway.telemetry.recorder import AnswerRecorder
 
 ANSWERS = "rag.gateway.v1.AnswerService"
 DOCUMENTS = "rag.gateway.v1.DocumentService"
@@ -45,170 +47,178 @@ PUBLIC = (ANSWERS, DOCUMENTS, ACCESS)
 
 @asynccontextmanager
 async def app(settings: Settings) -> AsyncIterator[Ports]:
-    """Serve once the services behind it do."""
-    logs.configure("gateway", settings.log_level, settings.log_format)
-    tracing = telemetry.configure("gateway", version("rag-platform"), settings.region)
-    instruments = Instruments(tracing.metrics)
-    async with AsyncExitStack() as stack:
-        stack.callback(tracing.close)
-        trust = await stack.enter_async_context(trusted(settings, "gateway", tracing.metrics))
-        trust.measure(tracing.metrics)
-        peers = await _peers(stack, settings, tracing, trust)
-        allowed = await allowance(stack, settings, trust, instruments)
-        shared = await stack.enter_async_context(redis(settings, trust))
-        door = await entrance(stack, settings, trust, shared, PUBLIC, instruments)
-        core = _core(settings, peers, instruments)
+    """Serve the gateway while the block runs; ready as soon as the services behind it are."""
+    async with service_context(settings, "gateway") as context:
+        stack, identity = context.stack, context.identity
+        metrics = GatewayMetrics(context.metrics)
+        peers = await _peers(context, settings)
+        store = await stack.enter_async_context(
+            shared_store(settings, identity, database(context.metrics.dependencies, "redis"))
+        )
+        quota_gate = build_quota_gate(stack, settings, store, metrics)
+        idempotency = build_idempotency(stack, settings, store, metrics)
+        redis = await stack.enter_async_context(redis_connection(settings, identity))
+        auth = await build_auth(stack, settings, identity, redis, PUBLIC, metrics)
+        core = _core(settings, peers, metrics)
+        await stack.enter_async_context(creating_index(core.index_check))
         embedder, retriever, generator = peers
         served = serving(
-            _services(settings, core, door, allowed, instruments),
+            _services(settings, core, auth, quota_gate, idempotency, metrics),
             settings,
-            tracing,
+            context.telemetry,
             checks={
-                "keys": door.issuers.ready,
-                "credentials": door.revoked.ready,
+                "keys": auth.issuers.ready,
+                "credentials": auth.revocations.ready,
                 **{peer.name: peer.serving for peer in (embedder, retriever)},
-                "index": core.index.ready,
+                "index": core.index_check.ready,
             },
-            wants={**trust.wants, "limits": allowed.store, generator.name: generator.serving},
-            guard=trust.guard(
-                _callers(settings),
-                door.authenticate,
-                unauthenticated=frozenset({ratelimit.NAME}),
-                allow=allowed,
+            optional_checks={
+                **identity.optional_checks,
+                "limits": quota_gate.check_store,
+                generator.name: generator.serving,
+            },
+            security=ServerSecurity(
+                authenticate=auth.authenticate,
+                certificates=identity.certificates,
+                callers=_callers(settings),
+                unauthenticated=frozenset({rate_limit.NAME}),
+                limiter=quota_gate,
                 sizes=_sizes(settings),
             ),
-            pages=door.pages(),
+            pages=auth.pages(),
         )
         yield await stack.enter_async_context(served)
 
 
 @dataclass(frozen=True, slots=True)
 class _Core:
-    """The work, with its neighbours."""
+    """The domain services, with the clients of the services that they use."""
 
-    embedding: Embedder
-    shelf: Retriever
-    writing: Generator
-    answering: Answering
-    ingesting: Ingesting
-    index: FittingIndex
+    embedder: Embedder
+    retriever: Retriever
+    generator: Generator
+    answering: AnsweringService
+    ingestion: IngestionService
+    index_check: IndexCompatibilityCheck
 
 
-def _core(settings: Settings, peers: tuple[Peer, Peer, Peer], instruments: Instruments) -> _Core:
-    embedder, retriever, generator = peers
-    turns = _turns(settings, instruments)
-    embedding = Embedder(
-        embedder,
+def _core(settings: Settings, peers: tuple[Peer, Peer, Peer], metrics: GatewayMetrics) -> _Core:
+    embedder_peer, retriever_peer, generator_peer = peers
+    embedder = Embedder(
+        embedder_peer,
         rerank_timeout=settings.rerank_timeout,
         stream_timeout=settings.ingest_timeout,
     )
-    shelf = Retriever(retriever, stream_timeout=settings.ingest_timeout)
-    writing = Generator(generator)
+    retriever = Retriever(retriever_peer, stream_timeout=settings.ingest_timeout)
+    generator = Generator(generator_peer, settings.generate_start_timeout)
     return _Core(
-        embedding,
-        shelf,
-        writing,
-        Answering(embedding, shelf, writing, turns),
-        Ingesting(shelf, embedding, shelf, slots=settings.ingest_slots),
-        FittingIndex(embedding, shelf, settings.index, instruments.index_fits),
+        embedder,
+        retriever,
+        generator,
+        AnsweringService(embedder, retriever, generator, _search_slots(settings, metrics)),
+        IngestionService(retriever, embedder, retriever, slots=settings.ingest_slots),
+        IndexCompatibilityCheck(embedder, retriever, settings.index, metrics.index_compatible),
     )
 
 
-def _turns(settings: Settings, instruments: Instruments) -> Turns:
-    turns = Turns(settings.searches)
-    instruments.places.set(turns.most)
-    instruments.running.set_function(lambda: turns.running)
-    instruments.waiting.set_function(lambda: turns.waiting)
-    instruments.oldest.set_function(lambda: turns.oldest)
-    return turns
+def _search_slots(settings: Settings, metrics: GatewayMetrics) -> FairSemaphore:
+    slots = FairSemaphore(settings.searches)
+    metrics.searches_capacity.set(slots.capacity)
+    metrics.searches_running.set_function(lambda: slots.running)
+    metrics.searches_waiting.set_function(lambda: slots.waiting)
+    metrics.searches_oldest_wait.set_function(lambda: slots.oldest_wait)
+    return slots
 
 
 def _services(
     settings: Settings,
     core: _Core,
-    door: Entrance,
-    allowed: Allowance,
-    instruments: Instruments,
+    auth: AuthComponents,
+    quota_gate: QuotaGate,
+    idempotency: Idempotency,
+    metrics: GatewayMetrics,
 ) -> list[Service]:
-    bounds = limits(
+    request_limits = limits(
         document_bytes=settings.document_bytes,
         upload_bytes=settings.upload_bytes,
         deadline=settings.max_deadline,
     )
 
-    def counter(service: str) -> Counter:
-        return Counter(service, door.audit, allowed.quotas, allowed.once, allowed.away)
+    def guard(service: str) -> RequestGuard:
+        return RequestGuard(
+            service, auth.audit, quota_gate.quotas, idempotency, quota_gate.degraded_parts
+        )
 
-    measures = Measures(instruments, allowed.tier, capture=settings.capture == "redacted")
+    recorder = AnswerRecorder(metrics, quota_gate.tier, capture=settings.capture == "redacted")
     answers = AnswerServicer(
         core.answering,
-        Capabilities(core.embedding, core.writing, bounds, settings.region),
-        counter(ANSWERS),
-        measures,
+        Capabilities(
+            core.embedder, core.generator, core.retriever, request_limits, settings.region
+        ),
+        guard(ANSWERS),
+        recorder,
         region=settings.region,
         heartbeat=settings.heartbeat,
     )
     documents = DocumentServicer(
-        core.ingesting,
-        core.shelf,
-        counter(DOCUMENTS),
-        measures,
+        core.ingestion,
+        core.retriever,
+        guard(DOCUMENTS),
+        recorder,
         SizeLimits(settings.document_bytes, settings.upload_bytes),
     )
-    access = AccessServicer(door.access, door.audit, counter(ACCESS), allowed.told)
-    limiter = ratelimit.RateLimitServicer(allowed.limits.edge, allowed.shared.buckets)
+    access = AccessServicer(auth.access, guard(ACCESS), quota_gate.quotas.status)
+    limiter = rate_limit.RateLimitServicer(quota_gate.limits.edge, quota_gate.buckets)
     return [
         Service(ANSWERS, answer_service_pb2_grpc.add_AnswerServiceServicer_to_server, answers),
         Service(
             DOCUMENTS, document_service_pb2_grpc.add_DocumentServiceServicer_to_server, documents
         ),
         Service(ACCESS, access_service_pb2_grpc.add_AccessServiceServicer_to_server, access),
-        Service(ratelimit.NAME, ratelimit.add_to_server, limiter, reflected=False),
+        Service(rate_limit.NAME, rate_limit.add_to_server, limiter, reflected=False),
     ]
 
 
 def _sizes(settings: Settings) -> dict[str, int]:
-    """Most bytes of each method's messages: passages and documents are large, and nothing else is."""
+    """The maximum bytes of each method's messages; only passages and documents are large."""
     small, passages = 2 * 2**20, 5 * 2**20
     pool = descriptor_pool.Default()
     services = [pool.FindServiceByName(name) for name in PUBLIC]
-    found = {f"/{s.full_name}/{method.name}": small for s in services for method in s.methods}
-    given = dict.fromkeys(("Answer", "StreamAnswer", "CheckGrounding"), passages)
+    defaults = {f"/{s.full_name}/{method.name}": small for s in services for method in s.methods}
+    with_passages = ("Answer", "StreamAnswer", "CheckGrounding")
     return {
-        **found,
-        **{f"/{ANSWERS}/{name}": most for name, most in given.items()},
+        **defaults,
+        **{f"/{ANSWERS}/{name}": passages for name in with_passages},
         f"/{DOCUMENTS}/IngestDocument": settings.document_bytes + small,
         f"/{DOCUMENTS}/UploadDocument": 2**20 + small,
-        f"/{ratelimit.NAME}/ShouldRateLimit": small,
+        f"/{rate_limit.NAME}/ShouldRateLimit": small,
     }
 
 
 def _callers(settings: Settings) -> dict[str, frozenset[str]]:
-    """The services that the public API is open to, and that the edge alone asks about its limits."""
+    """Which services may call each method: the configured ones the public API, the edge its rate limits."""
     public = frozenset(name.strip() for name in settings.callers.split(",") if name.strip())
     return {
         **{f"/{name}/*": public for name in PUBLIC},
-        f"/{ratelimit.NAME}/*": only("edge"),
+        f"/{rate_limit.NAME}/*": only("edge"),
     }
 
 
-async def _peers(
-    stack: AsyncExitStack, settings: Settings, tracing: Telemetry, trust: Trust
-) -> tuple[Peer, Peer, Peer]:
+async def _peers(context: ServiceContext, settings: Settings) -> tuple[Peer, Peer, Peer]:
     targets = [
         ("embedder", settings.embedder_target, settings.embed_timeout),
         ("retriever", settings.retriever_target, settings.search_timeout),
         ("generator", settings.generator_target, settings.generate_timeout),
     ]
     embedder, retriever, generator = [
-        await stack.enter_async_context(
-            connected(
+        await context.stack.enter_async_context(
+            open_peer(
                 name,
                 target,
-                tracing,
+                context.telemetry,
                 timeout=timeout,
                 max_message_bytes=settings.max_message_bytes,
-                certificates=trust.certificates,
+                certificates=context.identity.certificates,
             )
         )
         for name, target, timeout in targets

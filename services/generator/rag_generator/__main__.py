@@ -1,6 +1,6 @@
 """Starts the generator: python -m rag_generator."""
 
-from rag_common.rpc.server import run
+from rag_common.grpc.bootstrap import run
 from rag_generator.app import app
 from rag_generator.settings import Settings
 

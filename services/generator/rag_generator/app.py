@@ -1,45 +1,47 @@
-"""Puts the generator together: the only place that names its backends."""
+"""Wiring of the generator: the only module that selects its backends."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.metadata import version
+from functools import partial
+from importlib.util import find_spec
 
 from rag.generator.v1 import generator_service_pb2_grpc as grpc_stubs
-from rag_common import logs, telemetry, tracing
-from rag_common.rpc.server import Ports, Service, serving
+from rag_common.grpc.bootstrap import Ports, Service, serving
+from rag_common.grpc.ports import ServerSecurity
+from rag_common.identity import ServiceIdentity
+from rag_common.service_context import service_context
 from rag_common.settings import SettingsInvalid
-from rag_common.trust import Trust, trusted
-from rag_generator.callers import CALLERS
-from rag_generator.circuit import Circuit, Guarded
-from rag_generator.core import Backend, Generator
-from rag_generator.fallback import Fallback
-from rag_generator.instruments import Instruments
-from rag_generator.observed import Extracting, Observed
-from rag_generator.prompt import Template
-from rag_generator.prompted import LanguageModel, Prompted
-from rag_generator.quoting import Quoting
-from rag_generator.servicer import GeneratorServicer
+from rag_generator.answering.extractive_answering import ExtractiveAnswering
+from rag_generator.answering.instrumented_recorder import InstrumentedRecorder
+from rag_generator.answering.llm_answering import LlmAnswering
+from rag_generator.answering.service import Backend, Generator
+from rag_generator.api.callers import CALLERS
+from rag_generator.api.servicer import GeneratorServicer
+from rag_generator.llm.circuit import CircuitBreaker, ModelGuard
+from rag_generator.llm.model import LanguageModel
+from rag_generator.llm.prompt import Template
 from rag_generator.settings import Settings
+from rag_generator.telemetry.metrics import GeneratorMetrics
 
 SERVICE = "rag.generator.v1.GeneratorService"
 
 
 @asynccontextmanager
 async def app(settings: Settings) -> AsyncIterator[Ports]:
-    """Serve the extractive backend, and every model that is configured."""
-    logs.configure("generator", settings.log_level, settings.log_format)
-    told = telemetry.configure("generator", version("rag-platform"), settings.region)
-    instruments = Instruments(told.metrics)
-    async with AsyncExitStack() as stack:
-        stack.callback(told.close)
-        trust = await stack.enter_async_context(trusted(settings, "generator", told.metrics))
-        trust.measure(told.metrics)
+    """Serve the extractive backend and all configured language models."""
+    async with service_context(settings, "generator") as context:
+        stack, identity = context.stack, context.identity
+        instruments = GeneratorMetrics(context.metrics)
         models = [
-            *await _openai(stack, settings, trust, instruments),
+            *await _openai(stack, settings, identity, instruments),
             *await _llama(stack, settings, instruments),
         ]
-        guarded = [Guarded(model, Circuit()) for model in models] if settings.fallback else []
-        backends = _backends(settings, guarded or models, instruments)
+        guards = {
+            model.info.name: ModelGuard(model, CircuitBreaker())
+            for model in models
+            if settings.fallback
+        }
+        backends = _backends(settings, models, guards, instruments)
         if settings.default_model not in backends:
             raise SettingsInvalid(
                 f"GENERATOR_DEFAULT_MODEL {settings.default_model} is not among {', '.join(backends)}"
@@ -53,52 +55,54 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
         served = serving(
             [service],
             settings,
-            told,
-            wants={**trust.wants, **{f"model:{one.info.name}": one.ready for one in guarded}},
-            guard=trust.guard(CALLERS),
+            context.telemetry,
+            optional_checks={
+                **identity.optional_checks,
+                **{f"model:{name}": guard.ready for name, guard in guards.items()},
+            },
+            security=ServerSecurity(certificates=identity.certificates, callers=CALLERS),
         )
         yield await stack.enter_async_context(served)
 
 
 def _backends(
-    settings: Settings, models: Sequence[LanguageModel], instruments: Instruments
+    settings: Settings,
+    models: Sequence[LanguageModel],
+    guards: Mapping[str, ModelGuard],
+    instruments: GeneratorMetrics,
 ) -> dict[str, Backend]:
-    """Backends by name; with the fallback each language model's has the extractive one behind it."""
-    template, quoting = Template(), Observed(Extracting(Quoting()), instruments)
-    backends: dict[str, Backend] = {quoting.info.name: quoting}
+    """Backends by model name; the extractive one backs up each language model that has a guard."""
+    template = Template()
+    recorder = InstrumentedRecorder(instruments)
+    extractive = ExtractiveAnswering(recorder)
+    backends: dict[str, Backend] = {extractive.info.name: extractive}
     for model in models:
         name = model.info.name
-        prompted = Prompted(model, template, interval=settings.delta_interval)
-        observed = Observed(prompted, instruments)
-        backends[name] = (
-            Fallback(observed, quoting, _falls(name, instruments))
-            if settings.fallback
-            else observed
+        answering = partial(
+            LlmAnswering, model, template, interval=settings.delta_interval, recorder=recorder
         )
+        if name in guards:
+            recorder.register(name)
+            backends[name] = answering(guard=guards[name].call, fallback=extractive)
+        else:
+            backends[name] = answering()
     return backends
 
 
-def _falls(model: str, instruments: Instruments) -> Callable[[], None]:
-    fallbacks = instruments.fallbacks.labels(model)
-
-    def fell() -> None:
-        fallbacks.inc()
-        tracing.current().event("fallback", {"gen_ai.request.model": model})
-
-    return fell
-
-
 async def _openai(
-    stack: AsyncExitStack, settings: Settings, trust: Trust, instruments: Instruments
+    stack: AsyncExitStack,
+    settings: Settings,
+    identity: ServiceIdentity,
+    instruments: GeneratorMetrics,
 ) -> list[LanguageModel]:
     if not settings.openai_url:
         return []
-    from rag_generator.adapters.openai import OpenAIServer
+    from rag_generator.llm.openai import OpenAIServer
 
     server = await stack.enter_async_context(
         OpenAIServer(
             settings.openai_url,
-            await trust.secret(settings.openai_api_key, "GENERATOR_OPENAI_API_KEY"),
+            await identity.secret(settings.openai_api_key, "GENERATOR_OPENAI_API_KEY"),
             connect_timeout=settings.openai_connect_timeout,
             first_token_timeout=settings.openai_first_token_timeout,
             silence_timeout=settings.openai_silence_timeout,
@@ -111,13 +115,17 @@ async def _openai(
 
 
 async def _llama(
-    stack: AsyncExitStack, settings: Settings, instruments: Instruments
+    stack: AsyncExitStack, settings: Settings, instruments: GeneratorMetrics
 ) -> list[LanguageModel]:
     if not settings.llama_model:
         return []
     if not settings.llama_model.is_file():
         raise SettingsInvalid(f"GENERATOR_LLAMA_MODEL {settings.llama_model} is not a file")
-    from rag_generator.adapters.llama import LlamaModel
+    if find_spec("xllamacpp") is None:
+        raise SettingsInvalid(
+            "GENERATOR_LLAMA_MODEL needs xllamacpp, which is not installed: pip install 'rag-platform[llama]'"
+        )
+    from rag_generator.llm.llama import LlamaModel
 
     model = LlamaModel(
         settings.llama_model,

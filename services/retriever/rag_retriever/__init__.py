@@ -1,1 +1,1 @@
-"""The retriever: documents to chunks, chunks to an index, vectors to passages."""
+"""The retriever: splits documents into chunks, indexes them, and searches the index by vectors."""

@@ -1,6 +1,6 @@
 """Starts the retriever: python -m rag_retriever."""
 
-from rag_common.rpc.server import run
+from rag_common.grpc.bootstrap import run
 from rag_retriever.app import app
 from rag_retriever.settings import Settings
 

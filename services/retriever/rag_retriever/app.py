@@ -1,67 +1,63 @@
-"""Puts the retriever together: the only place that names its engine and its splitter."""
+"""Wires the retriever: the only module that selects the vector engine and the document splitter."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from importlib.metadata import version
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from rag.retriever.v1 import retriever_service_pb2_grpc as grpc_stubs
-from rag_common import logs, telemetry
-from rag_common.rpc.server import Ports, Service, serving
-from rag_common.trust import Live, trusted
-from rag_retriever.adapters.splitter import Splitter, WorkerSettings
-from rag_retriever.adapters.traced import TracedCatalog
-from rag_retriever.callers import CALLERS
-from rag_retriever.chunking import ChunkSettings
-from rag_retriever.core import Retriever
-from rag_retriever.formats.parsed import Limits
-from rag_retriever.instruments import Instruments
-from rag_retriever.ports import Catalog
-from rag_retriever.sampling import sampled
-from rag_retriever.servicer import RetrieverServicer
+from rag_common.grpc.bootstrap import Ports, Service, serving
+from rag_common.grpc.ports import ServerSecurity
+from rag_common.identity import SecretGetter
+from rag_common.service_context import service_context
+from rag_retriever.api.callers import CALLERS
+from rag_retriever.api.servicer import RetrieverServicer
+from rag_retriever.chunking.chunks import ChunkSettings
+from rag_retriever.engines.instrumented import InstrumentedCatalog
+from rag_retriever.index.ports import Catalog
+from rag_retriever.parsing.parsed import Limits
+from rag_retriever.sandbox.pool import SplitterPool, WorkerSettings
+from rag_retriever.search.service import Retriever
 from rag_retriever.settings import Settings
+from rag_retriever.telemetry.index_gauges import updating_gauges
+from rag_retriever.telemetry.metrics import RetrieverMetrics
 
 SERVICE = "rag.retriever.v1.RetrieverService"
 
 
 @asynccontextmanager
 async def app(settings: Settings) -> AsyncIterator[Ports]:
-    """Serve the indexes of the configured engine."""
-    logs.configure("retriever", settings.log_level, settings.log_format)
-    tracing = telemetry.configure("retriever", version("rag-platform"), settings.region)
-    async with AsyncExitStack() as stack:
-        stack.callback(tracing.close)
-        trust = await stack.enter_async_context(trusted(settings, "retriever", tracing.metrics))
-        trust.measure(tracing.metrics)
-        key = await trust.secret(settings.qdrant_api_key, "RETRIEVER_QDRANT_API_KEY")
-        instruments = Instruments(tracing.metrics)
-        opened = await stack.enter_async_context(_catalog(settings, key, instruments))
-        catalog = TracedCatalog(opened, tracing.metrics.dependencies)
-        splitter = await stack.enter_async_context(_splitter(settings, instruments))
+    """Serve the indexes of the configured engine until the context is left."""
+    async with service_context(settings, "retriever") as context:
+        stack, identity = context.stack, context.identity
+        key = await identity.secret(settings.qdrant_api_key, "RETRIEVER_QDRANT_API_KEY")
+        metrics = RetrieverMetrics(context.metrics)
+        opened = await stack.enter_async_context(_catalog(settings, key, metrics))
+        catalog = InstrumentedCatalog(opened, context.metrics.dependencies)
+        splitter = await stack.enter_async_context(_splitter(settings, metrics))
         servicer = RetrieverServicer(
             Retriever(catalog, splitter), document_bytes=settings.document_bytes
         )
         service = Service(SERVICE, grpc_stubs.add_RetrieverServiceServicer_to_server, servicer)
 
         async def engine() -> None:
-            await catalog.list()
+            await catalog.list_indexes()
 
         served = serving(
             [service],
             settings,
-            tracing,
+            context.telemetry,
             checks={"engine": engine},
-            wants=trust.wants,
-            guard=trust.guard(CALLERS),
+            optional_checks=identity.optional_checks,
+            security=ServerSecurity(certificates=identity.certificates, callers=CALLERS),
         )
-        await stack.enter_async_context(sampled(catalog, instruments, settings.backup_stamp))
+        await stack.enter_async_context(updating_gauges(catalog, metrics, settings.backup_stamp))
         yield await stack.enter_async_context(served)
 
 
 def _catalog(
-    settings: Settings, key: Live, instruments: Instruments
+    settings: Settings, key: SecretGetter, metrics: RetrieverMetrics
 ) -> AbstractAsyncContextManager[Catalog]:
     if settings.engine == "server":
-        from rag_retriever.adapters.server import ServerOptions, connected
+        from rag_retriever.engines.server import ServerOptions, TlsFiles, connected
 
         options = ServerOptions(
             replicas=settings.qdrant_replicas,
@@ -72,22 +68,28 @@ def _catalog(
         return connected(
             settings.qdrant_url,
             key if settings.qdrant_api_key.get_secret_value() else None,
+            grpc_port=settings.qdrant_grpc_port,
             timeout=settings.qdrant_timeout,
+            tls=TlsFiles(
+                settings.qdrant_ca_file,
+                settings.qdrant_certificate_file,
+                settings.qdrant_key_file,
+            ),
             options=options,
         )
-    from rag_retriever.adapters.edge import EdgeCatalog
+    from rag_retriever.engines.edge import EdgeCatalog
 
-    return EdgeCatalog(settings.data_dir, instruments=instruments)
+    return EdgeCatalog(settings.data_dir, metrics=metrics)
 
 
-def _splitter(settings: Settings, instruments: Instruments) -> Splitter:
-    return Splitter(
+def _splitter(settings: Settings, metrics: RetrieverMetrics) -> SplitterPool:
+    return SplitterPool(
         Limits(max_bytes=settings.document_bytes, max_pages=settings.document_pages),
         ChunkSettings(settings.chunk_tokens, settings.chunk_tokens_max, settings.chunk_overlap),
         WorkerSettings(
             workers=settings.parse_workers,
-            memory=settings.parse_memory,
+            memory_bytes=settings.parse_memory,
             wall_seconds=settings.parse_seconds,
         ),
-        instruments,
+        metrics,
     )

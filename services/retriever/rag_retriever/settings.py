@@ -1,4 +1,4 @@
-"""What the retriever can be told, by variables that begin with RETRIEVER_."""
+"""The retriever's settings, read from environment variables with the prefix RETRIEVER_."""
 
 from pathlib import Path
 from typing import Literal
@@ -6,60 +6,91 @@ from typing import Literal
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from rag_common.settings import Port, Seconds, folder
+from rag_common.settings import Port, Seconds, data_folder
 from rag_common.vault.settings import VaultSettings
 
 
 class Settings(VaultSettings):
-    """The retriever's settings; the defaults run on a laptop."""
+    """The retriever's settings; the defaults suit a laptop."""
 
     model_config = SettingsConfigDict(env_prefix="RETRIEVER_")
 
-    port: Port = Field(50053, description="Port of the gRPC API; 0 takes a free one.")
-    health_port: Port = Field(50063, description="Plaintext port of health alone, for probes.")
-    http_port: Port = Field(50073, description="Plaintext HTTP port of health.")
+    port: Port = Field(50053, description="Port of the gRPC API; 0 selects a free one.")
+    health_port: Port = Field(
+        50063, description="Plaintext port of the gRPC health service only, for probes."
+    )
+    http_port: Port = Field(50073, description="Plaintext HTTP port of the health endpoints.")
     engine: Literal["edge", "server"] = Field(
-        "edge", description="edge keeps the index in this process; server speaks to Qdrant."
+        "edge", description="edge stores the index in this process; server uses a Qdrant server."
     )
     data_dir: Path = Field(
-        default_factory=lambda: folder("index"), description="Where the edge engine keeps its data."
+        default_factory=lambda: data_folder("index"),
+        description="Data directory of the edge engine.",
     )
-    qdrant_url: str = Field("", description="URL of the Qdrant server, for the server engine.")
+    qdrant_url: str = Field(
+        "",
+        description="URL of the Qdrant server, for the server engine, or comma-separated URLs of its nodes: a "
+        "read that fails at one node is retried at the next.",
+    )
+    qdrant_grpc_port: Port = Field(6334, description="Port of the Qdrant server's gRPC API.")
+    qdrant_ca_file: Path | None = Field(
+        None,
+        description="CA certificates that verify the Qdrant server's certificate, PEM; the system's if "
+        "empty.",
+    )
+    qdrant_certificate_file: Path | None = Field(
+        None, description="Client certificate for the Qdrant server, PEM, if it requires one."
+    )
+    qdrant_key_file: Path | None = Field(
+        None, description="Private key of RETRIEVER_QDRANT_CERTIFICATE_FILE, PEM."
+    )
     qdrant_api_key: SecretStr = Field(
         SecretStr(""), description="API key of the Qdrant server, or vault:PATH#FIELD."
     )
     qdrant_timeout: int = Field(
-        5, ge=1, le=300, description="Most seconds for a call to the Qdrant server."
+        5, ge=1, le=300, description="Deadline of a call to the Qdrant server, in seconds."
     )
     qdrant_shards: int = Field(1, ge=1, le=1024, description="Shards of a new collection.")
-    qdrant_replicas: int = Field(1, ge=1, le=16, description="Copies of each shard.")
+    qdrant_replicas: int = Field(1, ge=1, le=16, description="Replicas of each shard.")
     qdrant_write_copies: int = Field(
-        1, ge=1, le=16, description="Copies that must have a write before it is acknowledged."
+        1, ge=1, le=16, description="Replicas that must confirm a write before it is acknowledged."
     )
     qdrant_quantized: bool = Field(
-        False, description="Whether vectors are also kept in int8, and results rescored."
+        False,
+        description="Whether vectors are also stored in int8, and results rescored.",
     )
     backup_stamp: Path | None = Field(
         None,
-        description="File that the backup job touches when it is done; its age is a metric.",
+        description="File that the backup job touches when it finishes; its age is exported as a metric.",
     )
-    chunk_tokens: int = Field(256, ge=32, le=2048, description="Tokens that a chunk aims at.")
-    chunk_tokens_max: int = Field(384, ge=32, le=4096, description="Most tokens of a chunk.")
+    chunk_tokens: int = Field(256, ge=32, le=2048, description="Target size of a chunk, in tokens.")
+    chunk_tokens_max: int = Field(
+        384, ge=32, le=4096, description="Maximum size of a chunk, in tokens."
+    )
     chunk_overlap: int = Field(
-        40, ge=0, le=512, description="Most tokens repeated from the chunk before, in sentences."
+        40,
+        ge=0,
+        le=512,
+        description="Maximum tokens repeated from the previous chunk, in sentences.",
     )
-    document_bytes: int = Field(64 * 2**20, ge=2**20, description="Largest file that is read.")
-    document_pages: int = Field(2000, ge=1, description="Most pages of a file.")
-    parse_workers: int = Field(2, ge=1, le=64, description="Processes that read files at once.")
-    parse_seconds: Seconds = Field(60, description="Most seconds for reading one file.")
+    document_bytes: int = Field(
+        64 * 2**20, ge=2**20, description="Maximum size of a file, in bytes."
+    )
+    document_pages: int = Field(2000, ge=1, description="Maximum number of pages of a file.")
+    parse_workers: int = Field(
+        2, ge=1, le=64, description="Number of worker processes that parse files."
+    )
+    parse_seconds: Seconds = Field(60, description="Timeout for parsing one file, in seconds.")
     parse_memory: int = Field(
-        2**30, ge=2**28, description="Most bytes of memory for reading one file."
+        2**30, ge=2**28, description="Memory limit for parsing one file, in bytes."
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
         if self.engine == "server" and not self.qdrant_url:
-            raise ValueError("the server engine needs RETRIEVER_QDRANT_URL")
+            raise ValueError("the server engine requires RETRIEVER_QDRANT_URL")
+        if (self.qdrant_certificate_file is None) != (self.qdrant_key_file is None):
+            raise ValueError("a certificate for Qdrant requires its key, and a key its certificate")
         if not self.chunk_overlap < self.chunk_tokens <= self.chunk_tokens_max:
             raise ValueError("chunk_overlap < chunk_tokens <= chunk_tokens_max must hold")
         return self

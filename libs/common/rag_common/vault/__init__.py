@@ -1,1 +1,1 @@
-"""Vault: a service's secrets, its certificate and the signatures it asks for, kept fresh while it runs."""
+"""Vault client: a service's secrets, certificate and JWT signatures, renewed while it runs."""

@@ -1,99 +1,140 @@
-"""A short-lived certificate from Vault's PKI, renewed in time; the old one is kept where that fails."""
+"""A short-lived certificate from Vault's PKI, renewed in time; if that fails the old one stays in use."""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
 
 import structlog
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from rag_common import errors
-from rag_common.certificates import Certificate
+from rag_common.security.certificates import Certificate
+from rag_common.security.subscribers import Subscribers
 from rag_common.settings import SettingsInvalid
-from rag_common.subscribers import Subscribers
 from rag_common.vault.connection import Client
 from rag_common.vault.failures import Refused, Unreachable
-from rag_common.vault.request import Names, signing_request
-from rag_common.vault.session import Session
-from rag_common.vault.standing import Standing
-from rag_common.vault.timing import Backoff, reached, renewal
+from rag_common.vault.renewal import Backoff, renewal_delay, sleep_until
+from rag_common.vault.session import Session, VaultStatus
+from rag_contract import errors
 
 log = structlog.get_logger()
 
 _PART = "certificate"
 
 
+@dataclass(frozen=True, slots=True)
+class CertificateNames:
+    """A certificate's subject alternative names: DNS names, IP addresses, and a SPIFFE ID."""
+
+    dns: tuple[str, ...]
+    spiffe_id: str
+    addresses: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, service: str, trust_domain: str, dns: tuple[str, ...], addresses: tuple[str, ...] = ()
+    ) -> "CertificateNames":
+        """The names of a service in a trust domain."""
+        return cls(dns, f"spiffe://{trust_domain}/{service}", addresses)
+
+
+def signing_request(names: CertificateNames) -> tuple[bytes, str]:
+    """A new P-256 private key and a certificate signing request for it, both PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([]))
+        .add_extension(x509.SubjectAlternativeName(_alternatives(names)), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return private, request.public_bytes(Encoding.PEM).decode()
+
+
+def _alternatives(names: CertificateNames) -> list[x509.GeneralName]:
+    return [
+        *(x509.DNSName(name) for name in names.dns),
+        *(x509.IPAddress(ip_address(address)) for address in names.addresses),
+        x509.UniformResourceIdentifier(names.spiffe_id),
+    ]
+
+
 class VaultCertificates:
-    """Certificates of one PKI role, for the names given, each for `seconds`."""
+    """Certificates of one PKI role for `names`, each valid for `seconds`."""
 
     def __init__(
         self,
         session: Session,
-        standing: Standing,
+        status: VaultStatus,
         mount: str,
         role: str,
-        names: Names,
+        names: CertificateNames,
         seconds: float,
     ) -> None:
         self._session = session
-        self._standing = standing
+        self._status = status
         self._mount = mount
         self._role = role
         self._names = names
         self._seconds = seconds
         self._current: Certificate | None = None
         self._due = 0.0
-        self._renewed: Subscribers[Certificate] = Subscribers()
+        self._renewed: Subscribers[Certificate] = Subscribers("certificate")
         self._backoff = Backoff()
 
     def current(self) -> Certificate:
-        """The certificate to be shown from now on."""
+        """The certificate to present in new handshakes."""
         if self._current is None:
-            raise errors.Unavailable("this service has no certificate yet")
+            raise errors.ConnectionInsecure("this service has no certificate yet")
         return self._current
 
     def subscribe(self, renewed: Callable[[Certificate], None]) -> None:
-        """Call `renewed`, on the event loop, with every certificate that comes after the present one."""
+        """Call `renewed`, on the event loop, with every certificate that replaces the current one."""
         self._renewed.add(renewed)
 
     @property
     def seconds_left(self) -> float:
-        """Until the present certificate ends; 0 where it has."""
+        """Seconds until the current certificate expires; 0 if it has expired."""
         return max(self.current().not_after - time.time(), 0.0)
 
     async def ready(self) -> None:
-        """Return while the present certificate is good. Raises Unavailable."""
+        """Raise ConnectionInsecure if the current certificate has expired."""
         if not self.seconds_left:
-            raise errors.Unavailable("this service's certificate has ended and is not renewed")
+            raise errors.ConnectionInsecure(
+                "this service's certificate has expired and could not be renewed"
+            )
 
     async def renew(self) -> None:
-        """Take a new certificate now. Raises Refused, Unreachable; the old one stays then."""
+        """Request a new certificate now. Raises Refused, Unreachable; the old one stays then."""
         try:
-            found = await self._session.ask("pki.issue", self._issue)
+            issued = await self._session.call("pki.issue", self._issue)
         except Refused as error:
             raise Refused(
-                f"Vault gives no certificate by {self._mount}/sign/{self._role}: {error}"
+                f"Vault refuses to issue a certificate at {self._mount}/sign/{self._role}: {error}"
             ) from error
-        first, self._current = self._current is None, found
-        self._due = time.time() + renewal(found.not_after - time.time())
-        log.info("certificate_issued", role=self._role, not_after=found.not_after)
+        first, self._current = self._current is None, issued
+        self._due = time.time() + renewal_delay(issued.not_after - time.time())
+        log.info("certificate_issued", role=self._role, not_after=issued.not_after)
         if not first:
-            self._renewed.tell(found)
+            self._renewed.notify(issued)
 
-    async def keep(self) -> None:
-        """Renew when two thirds of the certificate's life are over, until cancelled."""
+    async def keep_renewed(self) -> None:
+        """Renew whenever two thirds of the certificate's lifetime have passed, until cancelled."""
         while True:
-            await reached(lambda: self._due)
+            await sleep_until(lambda: self._due)
             try:
                 await self.renew()
             except (Unreachable, SettingsInvalid) as error:
-                self._standing.report(_PART, error)
+                self._status.report(_PART, error)
                 await asyncio.sleep(self._backoff.failed())
             else:
                 self._backoff.succeeded()
-                self._standing.report(_PART, None)
+                self._status.report(_PART, None)
 
     def _issue(self, client: Client) -> Certificate:
         key, request = signing_request(self._names)
@@ -104,25 +145,25 @@ class VaultCertificates:
             extra_params={"ttl": f"{round(self._seconds)}s"},
             mount_point=self._mount,
         )["data"]
-        above = _parsed([*(reply.get("ca_chain") or []), reply["issuing_ca"]])
+        issuers = _parsed([*(reply.get("ca_chain") or []), reply["issuing_ca"]])
         leaf = x509.load_pem_x509_certificate(reply["certificate"].encode())
-        between = [one for one in above if not _is_root(one)]
+        intermediates = [one for one in issuers if not _is_root(one)]
         return Certificate(
-            chain=_pem([leaf, *between]),
+            chain=_pem([leaf, *intermediates]),
             key=key,
-            roots=self._roots(client, above),
+            roots=self._roots(client, issuers),
             not_after=leaf.not_valid_after_utc.timestamp(),
         )
 
-    def _roots(self, client: Client, above: Sequence[x509.Certificate]) -> bytes:
-        """The roots of all issuers there are: in a change of authority both the old and the new."""
+    def _roots(self, client: Client, chain: Sequence[x509.Certificate]) -> bytes:
+        """The roots of all the mount's issuers: during a CA rotation both the old and the new one."""
         issuers = client.secrets.pki.list_issuers(mount_point=self._mount)["data"]["keys"]
-        found = list(above)
+        certificates = list(chain)
         for issuer in issuers:
-            # By this path everyone may read an issuer; no policy needs to say so.
+            # This path is public; it needs no policy.
             data = client.read(f"{self._mount}/issuer/{issuer}/json")["data"]
-            found += _parsed([*(data.get("ca_chain") or []), data["certificate"]])
-        roots = _pem([one for one in found if _is_root(one)])
+            certificates += _parsed([*(data.get("ca_chain") or []), data["certificate"]])
+        roots = _pem([one for one in certificates if _is_root(one)])
         if not roots:
             raise Refused(f"the mount {self._mount} has no root certificate: import it there")
         return roots
@@ -133,7 +174,7 @@ def _parsed(pems: Sequence[str]) -> list[x509.Certificate]:
 
 
 def _is_root(certificate: x509.Certificate) -> bool:
-    """Signed by itself; the same name alone may also be a cross-signed one."""
+    """Whether it is self-signed; equal subject and issuer alone may be a cross-signed certificate."""
     try:
         certificate.verify_directly_issued_by(certificate)
     except (ValueError, TypeError, InvalidSignature):
@@ -142,5 +183,5 @@ def _is_root(certificate: x509.Certificate) -> bool:
 
 
 def _pem(certificates: Sequence[x509.Certificate]) -> bytes:
-    """Each certificate once, in the order of its first mention."""
+    """The certificates as PEM without duplicates, in order of first occurrence."""
     return b"".join(one.public_bytes(Encoding.PEM) for one in dict.fromkeys(certificates))

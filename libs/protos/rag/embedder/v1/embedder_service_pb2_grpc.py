@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EmbedderServiceStub:
-    """Texts to vectors and to relevance scores.
+    """Converts texts to vectors and relevance scores.
     """
 
     def __init__(self, channel):
@@ -63,39 +63,39 @@ class EmbedderServiceStub:
 
 
 class EmbedderServiceServicer:
-    """Texts to vectors and to relevance scores.
+    """Converts texts to vectors and relevance scores.
     """
 
     def Embed(self, request, context):
-        """Embeds a batch of texts; the order is kept.
+        """Embeds a batch of texts, in order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EmbedStream(self, request_iterator, context):
-        """Embeds batches as they come, one reply for each, in their order.
+        """Embeds a stream of batches, with one response for each, in order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Rerank(self, request, context):
-        """Scores texts against a query with the cross-encoder; NOT_CONFIGURED where there is none.
+        """Scores texts against a query with the cross-encoder; NOT_CONFIGURED if there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Tokenize(self, request, context):
-        """Shows how a text is cut into tokens and into search terms.
+        """Splits a text into the model's tokens and into search terms.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetModelInfo(self, request, context):
-        """Says which model runs, with its dimensions, limits and fingerprint.
+        """Returns the model, its dimensions, limits and fingerprint.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,7 +138,7 @@ def add_EmbedderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EmbedderService:
-    """Texts to vectors and to relevance scores.
+    """Converts texts to vectors and relevance scores.
     """
 
     @staticmethod

@@ -27,41 +27,41 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EmbedderServiceStub:
-    """Texts to vectors and to relevance scores."""
+    """Converts texts to vectors and relevance scores."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EmbedderServiceAsyncStub: ...
     Embed: _grpc.UnaryUnaryMultiCallable[_embedder_service_pb2.EmbedRequest, _embedder_service_pb2.EmbedResponse]
-    """Embeds a batch of texts; the order is kept."""
+    """Embeds a batch of texts, in order."""
     EmbedStream: _grpc.StreamStreamMultiCallable[_embedder_service_pb2.EmbedStreamRequest, _embedder_service_pb2.EmbedStreamResponse]
-    """Embeds batches as they come, one reply for each, in their order."""
+    """Embeds a stream of batches, with one response for each, in order."""
     Rerank: _grpc.UnaryUnaryMultiCallable[_embedder_service_pb2.RerankRequest, _embedder_service_pb2.RerankResponse]
-    """Scores texts against a query with the cross-encoder; NOT_CONFIGURED where there is none."""
+    """Scores texts against a query with the cross-encoder; NOT_CONFIGURED if there is none."""
     Tokenize: _grpc.UnaryUnaryMultiCallable[_embedder_service_pb2.TokenizeRequest, _embedder_service_pb2.TokenizeResponse]
-    """Shows how a text is cut into tokens and into search terms."""
+    """Splits a text into the model's tokens and into search terms."""
     GetModelInfo: _grpc.UnaryUnaryMultiCallable[_embedder_service_pb2.GetModelInfoRequest, _embedder_service_pb2.GetModelInfoResponse]
-    """Says which model runs, with its dimensions, limits and fingerprint."""
+    """Returns the model, its dimensions, limits and fingerprint."""
 
 @_typing.type_check_only
 class EmbedderServiceAsyncStub(EmbedderServiceStub):
-    """Texts to vectors and to relevance scores."""
+    """Converts texts to vectors and relevance scores."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Embed: _aio.UnaryUnaryMultiCallable[_embedder_service_pb2.EmbedRequest, _embedder_service_pb2.EmbedResponse]  # type: ignore[assignment]
-    """Embeds a batch of texts; the order is kept."""
+    """Embeds a batch of texts, in order."""
     EmbedStream: _aio.StreamStreamMultiCallable[_embedder_service_pb2.EmbedStreamRequest, _embedder_service_pb2.EmbedStreamResponse]  # type: ignore[assignment]
-    """Embeds batches as they come, one reply for each, in their order."""
+    """Embeds a stream of batches, with one response for each, in order."""
     Rerank: _aio.UnaryUnaryMultiCallable[_embedder_service_pb2.RerankRequest, _embedder_service_pb2.RerankResponse]  # type: ignore[assignment]
-    """Scores texts against a query with the cross-encoder; NOT_CONFIGURED where there is none."""
+    """Scores texts against a query with the cross-encoder; NOT_CONFIGURED if there is none."""
     Tokenize: _aio.UnaryUnaryMultiCallable[_embedder_service_pb2.TokenizeRequest, _embedder_service_pb2.TokenizeResponse]  # type: ignore[assignment]
-    """Shows how a text is cut into tokens and into search terms."""
+    """Splits a text into the model's tokens and into search terms."""
     GetModelInfo: _aio.UnaryUnaryMultiCallable[_embedder_service_pb2.GetModelInfoRequest, _embedder_service_pb2.GetModelInfoResponse]  # type: ignore[assignment]
-    """Says which model runs, with its dimensions, limits and fingerprint."""
+    """Returns the model, its dimensions, limits and fingerprint."""
 
 class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Texts to vectors and to relevance scores."""
+    """Converts texts to vectors and relevance scores."""
 
     @_abc_1.abstractmethod
     def Embed(
@@ -69,7 +69,7 @@ class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedder_service_pb2.EmbedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_embedder_service_pb2.EmbedResponse, _abc.Awaitable[_embedder_service_pb2.EmbedResponse]]:
-        """Embeds a batch of texts; the order is kept."""
+        """Embeds a batch of texts, in order."""
 
     @_abc_1.abstractmethod
     def EmbedStream(
@@ -77,7 +77,7 @@ class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_embedder_service_pb2.EmbedStreamRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_embedder_service_pb2.EmbedStreamResponse], _abc.AsyncIterator[_embedder_service_pb2.EmbedStreamResponse]]:
-        """Embeds batches as they come, one reply for each, in their order."""
+        """Embeds a stream of batches, with one response for each, in order."""
 
     @_abc_1.abstractmethod
     def Rerank(
@@ -85,7 +85,7 @@ class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedder_service_pb2.RerankRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_embedder_service_pb2.RerankResponse, _abc.Awaitable[_embedder_service_pb2.RerankResponse]]:
-        """Scores texts against a query with the cross-encoder; NOT_CONFIGURED where there is none."""
+        """Scores texts against a query with the cross-encoder; NOT_CONFIGURED if there is none."""
 
     @_abc_1.abstractmethod
     def Tokenize(
@@ -93,7 +93,7 @@ class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedder_service_pb2.TokenizeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_embedder_service_pb2.TokenizeResponse, _abc.Awaitable[_embedder_service_pb2.TokenizeResponse]]:
-        """Shows how a text is cut into tokens and into search terms."""
+        """Splits a text into the model's tokens and into search terms."""
 
     @_abc_1.abstractmethod
     def GetModelInfo(
@@ -101,6 +101,6 @@ class EmbedderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedder_service_pb2.GetModelInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_embedder_service_pb2.GetModelInfoResponse, _abc.Awaitable[_embedder_service_pb2.GetModelInfoResponse]]:
-        """Says which model runs, with its dimensions, limits and fingerprint."""
+        """Returns the model, its dimensions, limits and fingerprint."""
 
 def add_EmbedderServiceServicer_to_server(servicer: EmbedderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

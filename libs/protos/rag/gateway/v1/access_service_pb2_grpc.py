@@ -26,10 +26,10 @@ if _version_not_supported:
 
 
 class AccessServiceStub:
-    """Who may call, and how much: identities, API keys, tokens and quotas of the caller's own tenant.
+    """Identities, API keys, tokens and quotas of the caller's tenant.
 
-    Nothing here crosses tenants: whatever is made, listed or revoked belongs to the tenant of the
-    credential that the call carries, and nobody can grant more than they hold.
+    Nothing here crosses tenants: what is created, listed or revoked belongs to the tenant of the
+    credential of the call, and callers can only grant permissions that they hold.
     """
 
     def __init__(self, channel):
@@ -76,56 +76,56 @@ class AccessServiceStub:
 
 
 class AccessServiceServicer:
-    """Who may call, and how much: identities, API keys, tokens and quotas of the caller's own tenant.
+    """Identities, API keys, tokens and quotas of the caller's tenant.
 
-    Nothing here crosses tenants: whatever is made, listed or revoked belongs to the tenant of the
-    credential that the call carries, and nobody can grant more than they hold.
+    Nothing here crosses tenants: what is created, listed or revoked belongs to the tenant of the
+    credential of the call, and callers can only grant permissions that they hold.
     """
 
     def GetIdentity(self, request, context):
-        """Says who the caller is and what it may do, as the platform sees it.
+        """Returns the caller's identity and permissions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetQuota(self, request, context):
-        """Says what is left of each limit that the caller is under.
+        """Returns what remains of each limit that applies to the caller.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateApiKey(self, request, context):
-        """Makes an API key for a machine. The key itself is in this reply and nowhere else.
+        """Creates an API key. Only this response contains the key itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListApiKeys(self, request, context):
-        """Lists the tenant's API keys, newest first, revoked ones too.
+        """Lists the tenant's API keys, newest first, including revoked ones.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeApiKey(self, request, context):
-        """Ends an API key at once, for good. Revoking one that is revoked changes nothing.
+        """Revokes an API key at once and permanently. Revoking a revoked key has no effect.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def IssueToken(self, request, context):
-        """Signs a short-lived token, for a person or a job, with the platform's own key.
+        """Signs a short-lived token for a person or a job with the platform's own key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeToken(self, request, context):
-        """Refuses a token of the tenant's from now on, by its id (the claim `jti`), until it would have expired.
+        """Revokes a token of the tenant by its id (the claim `jti`) until it expires.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -178,10 +178,10 @@ def add_AccessServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccessService:
-    """Who may call, and how much: identities, API keys, tokens and quotas of the caller's own tenant.
+    """Identities, API keys, tokens and quotas of the caller's tenant.
 
-    Nothing here crosses tenants: whatever is made, listed or revoked belongs to the tenant of the
-    credential that the call carries, and nobody can grant more than they hold.
+    Nothing here crosses tenants: what is created, listed or revoked belongs to the tenant of the
+    credential of the call, and callers can only grant permissions that they hold.
     """
 
     @staticmethod

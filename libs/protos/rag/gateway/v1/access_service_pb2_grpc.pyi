@@ -27,10 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AccessServiceStub:
-    """Who may call, and how much: identities, API keys, tokens and quotas of the caller's own tenant.
+    """Identities, API keys, tokens and quotas of the caller's tenant.
 
-    Nothing here crosses tenants: whatever is made, listed or revoked belongs to the tenant of the
-    credential that the call carries, and nobody can grant more than they hold.
+    Nothing here crosses tenants: what is created, listed or revoked belongs to the tenant of the
+    credential of the call, and callers can only grant permissions that they hold.
     """
 
     @_typing.overload
@@ -38,49 +38,49 @@ class AccessServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AccessServiceAsyncStub: ...
     GetIdentity: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.GetIdentityRequest, _access_service_pb2.GetIdentityResponse]
-    """Says who the caller is and what it may do, as the platform sees it."""
+    """Returns the caller's identity and permissions."""
     GetQuota: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.GetQuotaRequest, _access_service_pb2.GetQuotaResponse]
-    """Says what is left of each limit that the caller is under."""
+    """Returns what remains of each limit that applies to the caller."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.CreateApiKeyRequest, _access_service_pb2.CreateApiKeyResponse]
-    """Makes an API key for a machine. The key itself is in this reply and nowhere else."""
+    """Creates an API key. Only this response contains the key itself."""
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]
-    """Lists the tenant's API keys, newest first, revoked ones too."""
+    """Lists the tenant's API keys, newest first, including revoked ones."""
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RevokeApiKeyRequest, _access_service_pb2.RevokeApiKeyResponse]
-    """Ends an API key at once, for good. Revoking one that is revoked changes nothing."""
+    """Revokes an API key at once and permanently. Revoking a revoked key has no effect."""
     IssueToken: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.IssueTokenRequest, _access_service_pb2.IssueTokenResponse]
-    """Signs a short-lived token, for a person or a job, with the platform's own key."""
+    """Signs a short-lived token for a person or a job with the platform's own key."""
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RevokeTokenRequest, _access_service_pb2.RevokeTokenResponse]
-    """Refuses a token of the tenant's from now on, by its id (the claim `jti`), until it would have expired."""
+    """Revokes a token of the tenant by its id (the claim `jti`) until it expires."""
 
 @_typing.type_check_only
 class AccessServiceAsyncStub(AccessServiceStub):
-    """Who may call, and how much: identities, API keys, tokens and quotas of the caller's own tenant.
+    """Identities, API keys, tokens and quotas of the caller's tenant.
 
-    Nothing here crosses tenants: whatever is made, listed or revoked belongs to the tenant of the
-    credential that the call carries, and nobody can grant more than they hold.
+    Nothing here crosses tenants: what is created, listed or revoked belongs to the tenant of the
+    credential of the call, and callers can only grant permissions that they hold.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetIdentity: _aio.UnaryUnaryMultiCallable[_access_service_pb2.GetIdentityRequest, _access_service_pb2.GetIdentityResponse]  # type: ignore[assignment]
-    """Says who the caller is and what it may do, as the platform sees it."""
+    """Returns the caller's identity and permissions."""
     GetQuota: _aio.UnaryUnaryMultiCallable[_access_service_pb2.GetQuotaRequest, _access_service_pb2.GetQuotaResponse]  # type: ignore[assignment]
-    """Says what is left of each limit that the caller is under."""
+    """Returns what remains of each limit that applies to the caller."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.CreateApiKeyRequest, _access_service_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
-    """Makes an API key for a machine. The key itself is in this reply and nowhere else."""
+    """Creates an API key. Only this response contains the key itself."""
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ListApiKeysRequest, _access_service_pb2.ListApiKeysResponse]  # type: ignore[assignment]
-    """Lists the tenant's API keys, newest first, revoked ones too."""
+    """Lists the tenant's API keys, newest first, including revoked ones."""
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RevokeApiKeyRequest, _access_service_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
-    """Ends an API key at once, for good. Revoking one that is revoked changes nothing."""
+    """Revokes an API key at once and permanently. Revoking a revoked key has no effect."""
     IssueToken: _aio.UnaryUnaryMultiCallable[_access_service_pb2.IssueTokenRequest, _access_service_pb2.IssueTokenResponse]  # type: ignore[assignment]
-    """Signs a short-lived token, for a person or a job, with the platform's own key."""
+    """Signs a short-lived token for a person or a job with the platform's own key."""
     RevokeToken: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RevokeTokenRequest, _access_service_pb2.RevokeTokenResponse]  # type: ignore[assignment]
-    """Refuses a token of the tenant's from now on, by its id (the claim `jti`), until it would have expired."""
+    """Revokes a token of the tenant by its id (the claim `jti`) until it expires."""
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Who may call, and how much: identities, API keys, tokens and quotas of the caller's own tenant.
+    """Identities, API keys, tokens and quotas of the caller's tenant.
 
-    Nothing here crosses tenants: whatever is made, listed or revoked belongs to the tenant of the
-    credential that the call carries, and nobody can grant more than they hold.
+    Nothing here crosses tenants: what is created, listed or revoked belongs to the tenant of the
+    credential of the call, and callers can only grant permissions that they hold.
     """
 
     @_abc_1.abstractmethod
@@ -89,7 +89,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.GetIdentityRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.GetIdentityResponse, _abc.Awaitable[_access_service_pb2.GetIdentityResponse]]:
-        """Says who the caller is and what it may do, as the platform sees it."""
+        """Returns the caller's identity and permissions."""
 
     @_abc_1.abstractmethod
     def GetQuota(
@@ -97,7 +97,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.GetQuotaRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.GetQuotaResponse, _abc.Awaitable[_access_service_pb2.GetQuotaResponse]]:
-        """Says what is left of each limit that the caller is under."""
+        """Returns what remains of each limit that applies to the caller."""
 
     @_abc_1.abstractmethod
     def CreateApiKey(
@@ -105,7 +105,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.CreateApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.CreateApiKeyResponse, _abc.Awaitable[_access_service_pb2.CreateApiKeyResponse]]:
-        """Makes an API key for a machine. The key itself is in this reply and nowhere else."""
+        """Creates an API key. Only this response contains the key itself."""
 
     @_abc_1.abstractmethod
     def ListApiKeys(
@@ -113,7 +113,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.ListApiKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ListApiKeysResponse, _abc.Awaitable[_access_service_pb2.ListApiKeysResponse]]:
-        """Lists the tenant's API keys, newest first, revoked ones too."""
+        """Lists the tenant's API keys, newest first, including revoked ones."""
 
     @_abc_1.abstractmethod
     def RevokeApiKey(
@@ -121,7 +121,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.RevokeApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.RevokeApiKeyResponse, _abc.Awaitable[_access_service_pb2.RevokeApiKeyResponse]]:
-        """Ends an API key at once, for good. Revoking one that is revoked changes nothing."""
+        """Revokes an API key at once and permanently. Revoking a revoked key has no effect."""
 
     @_abc_1.abstractmethod
     def IssueToken(
@@ -129,7 +129,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.IssueTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.IssueTokenResponse, _abc.Awaitable[_access_service_pb2.IssueTokenResponse]]:
-        """Signs a short-lived token, for a person or a job, with the platform's own key."""
+        """Signs a short-lived token for a person or a job with the platform's own key."""
 
     @_abc_1.abstractmethod
     def RevokeToken(
@@ -137,6 +137,6 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.RevokeTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.RevokeTokenResponse, _abc.Awaitable[_access_service_pb2.RevokeTokenResponse]]:
-        """Refuses a token of the tenant's from now on, by its id (the claim `jti`), until it would have expired."""
+        """Revokes a token of the tenant by its id (the claim `jti`) until it expires."""
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,9 +26,9 @@ if _version_not_supported:
 
 
 class AnswerServiceStub:
-    """Questions answered from the tenant's own documents.
+    """Answers questions from the tenant's own documents.
 
-    Every call carries `authorization: Bearer <JWT>`; the tenant comes from the token and from nowhere else.
+    Every call carries `authorization: Bearer <JWT or API key>`; the tenant comes only from the credential.
     Errors carry google.rpc.ErrorInfo with a constant reason, and the trace id in google.rpc.RequestInfo.
     """
 
@@ -66,28 +66,28 @@ class AnswerServiceStub:
 
 
 class AnswerServiceServicer:
-    """Questions answered from the tenant's own documents.
+    """Answers questions from the tenant's own documents.
 
-    Every call carries `authorization: Bearer <JWT>`; the tenant comes from the token and from nowhere else.
+    Every call carries `authorization: Bearer <JWT or API key>`; the tenant comes only from the credential.
     Errors carry google.rpc.ErrorInfo with a constant reason, and the trace id in google.rpc.RequestInfo.
     """
 
     def Answer(self, request, context):
-        """Answers a question. That the documents do not answer it is not an error: see skipped_reason.
+        """Answers a question. If the documents do not contain an answer, that is not an error: see skipped_reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamAnswer(self, request, context):
-        """Answers a question as the answer is found and written. Cancelling the call stops the work.
+        """Answers a question as a stream of events. Cancelling the call stops all work for it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Search(self, request, context):
-        """Finds passages, without an answer.
+        """Searches for passages without writing an answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,7 +101,7 @@ class AnswerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetCapabilities(self, request, context):
-        """Says what this deployment offers: models, limits, formats.
+        """Returns the models, limits and formats of this deployment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,9 +144,9 @@ def add_AnswerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AnswerService:
-    """Questions answered from the tenant's own documents.
+    """Answers questions from the tenant's own documents.
 
-    Every call carries `authorization: Bearer <JWT>`; the tenant comes from the token and from nowhere else.
+    Every call carries `authorization: Bearer <JWT or API key>`; the tenant comes only from the credential.
     Errors carry google.rpc.ErrorInfo with a constant reason, and the trace id in google.rpc.RequestInfo.
     """
 

@@ -27,9 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AnswerServiceStub:
-    """Questions answered from the tenant's own documents.
+    """Answers questions from the tenant's own documents.
 
-    Every call carries `authorization: Bearer <JWT>`; the tenant comes from the token and from nowhere else.
+    Every call carries `authorization: Bearer <JWT or API key>`; the tenant comes only from the credential.
     Errors carry google.rpc.ErrorInfo with a constant reason, and the trace id in google.rpc.RequestInfo.
     """
 
@@ -38,40 +38,40 @@ class AnswerServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AnswerServiceAsyncStub: ...
     Answer: _grpc.UnaryUnaryMultiCallable[_answer_service_pb2.AnswerRequest, _answer_service_pb2.AnswerResponse]
-    """Answers a question. That the documents do not answer it is not an error: see skipped_reason."""
+    """Answers a question. If the documents do not contain an answer, that is not an error: see skipped_reason."""
     StreamAnswer: _grpc.UnaryStreamMultiCallable[_answer_service_pb2.StreamAnswerRequest, _answer_service_pb2.StreamAnswerResponse]
-    """Answers a question as the answer is found and written. Cancelling the call stops the work."""
+    """Answers a question as a stream of events. Cancelling the call stops all work for it."""
     Search: _grpc.UnaryUnaryMultiCallable[_answer_service_pb2.SearchRequest, _answer_service_pb2.SearchResponse]
-    """Finds passages, without an answer."""
+    """Searches for passages without writing an answer."""
     CheckGrounding: _grpc.UnaryUnaryMultiCallable[_answer_service_pb2.CheckGroundingRequest, _answer_service_pb2.CheckGroundingResponse]
     """Checks a text against passages, sentence by sentence."""
     GetCapabilities: _grpc.UnaryUnaryMultiCallable[_answer_service_pb2.GetCapabilitiesRequest, _answer_service_pb2.GetCapabilitiesResponse]
-    """Says what this deployment offers: models, limits, formats."""
+    """Returns the models, limits and formats of this deployment."""
 
 @_typing.type_check_only
 class AnswerServiceAsyncStub(AnswerServiceStub):
-    """Questions answered from the tenant's own documents.
+    """Answers questions from the tenant's own documents.
 
-    Every call carries `authorization: Bearer <JWT>`; the tenant comes from the token and from nowhere else.
+    Every call carries `authorization: Bearer <JWT or API key>`; the tenant comes only from the credential.
     Errors carry google.rpc.ErrorInfo with a constant reason, and the trace id in google.rpc.RequestInfo.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Answer: _aio.UnaryUnaryMultiCallable[_answer_service_pb2.AnswerRequest, _answer_service_pb2.AnswerResponse]  # type: ignore[assignment]
-    """Answers a question. That the documents do not answer it is not an error: see skipped_reason."""
+    """Answers a question. If the documents do not contain an answer, that is not an error: see skipped_reason."""
     StreamAnswer: _aio.UnaryStreamMultiCallable[_answer_service_pb2.StreamAnswerRequest, _answer_service_pb2.StreamAnswerResponse]  # type: ignore[assignment]
-    """Answers a question as the answer is found and written. Cancelling the call stops the work."""
+    """Answers a question as a stream of events. Cancelling the call stops all work for it."""
     Search: _aio.UnaryUnaryMultiCallable[_answer_service_pb2.SearchRequest, _answer_service_pb2.SearchResponse]  # type: ignore[assignment]
-    """Finds passages, without an answer."""
+    """Searches for passages without writing an answer."""
     CheckGrounding: _aio.UnaryUnaryMultiCallable[_answer_service_pb2.CheckGroundingRequest, _answer_service_pb2.CheckGroundingResponse]  # type: ignore[assignment]
     """Checks a text against passages, sentence by sentence."""
     GetCapabilities: _aio.UnaryUnaryMultiCallable[_answer_service_pb2.GetCapabilitiesRequest, _answer_service_pb2.GetCapabilitiesResponse]  # type: ignore[assignment]
-    """Says what this deployment offers: models, limits, formats."""
+    """Returns the models, limits and formats of this deployment."""
 
 class AnswerServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Questions answered from the tenant's own documents.
+    """Answers questions from the tenant's own documents.
 
-    Every call carries `authorization: Bearer <JWT>`; the tenant comes from the token and from nowhere else.
+    Every call carries `authorization: Bearer <JWT or API key>`; the tenant comes only from the credential.
     Errors carry google.rpc.ErrorInfo with a constant reason, and the trace id in google.rpc.RequestInfo.
     """
 
@@ -81,7 +81,7 @@ class AnswerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _answer_service_pb2.AnswerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_answer_service_pb2.AnswerResponse, _abc.Awaitable[_answer_service_pb2.AnswerResponse]]:
-        """Answers a question. That the documents do not answer it is not an error: see skipped_reason."""
+        """Answers a question. If the documents do not contain an answer, that is not an error: see skipped_reason."""
 
     @_abc_1.abstractmethod
     def StreamAnswer(
@@ -89,7 +89,7 @@ class AnswerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _answer_service_pb2.StreamAnswerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_answer_service_pb2.StreamAnswerResponse], _abc.AsyncIterator[_answer_service_pb2.StreamAnswerResponse]]:
-        """Answers a question as the answer is found and written. Cancelling the call stops the work."""
+        """Answers a question as a stream of events. Cancelling the call stops all work for it."""
 
     @_abc_1.abstractmethod
     def Search(
@@ -97,7 +97,7 @@ class AnswerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _answer_service_pb2.SearchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_answer_service_pb2.SearchResponse, _abc.Awaitable[_answer_service_pb2.SearchResponse]]:
-        """Finds passages, without an answer."""
+        """Searches for passages without writing an answer."""
 
     @_abc_1.abstractmethod
     def CheckGrounding(
@@ -113,6 +113,6 @@ class AnswerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _answer_service_pb2.GetCapabilitiesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_answer_service_pb2.GetCapabilitiesResponse, _abc.Awaitable[_answer_service_pb2.GetCapabilitiesResponse]]:
-        """Says what this deployment offers: models, limits, formats."""
+        """Returns the models, limits and formats of this deployment."""
 
 def add_AnswerServiceServicer_to_server(servicer: AnswerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

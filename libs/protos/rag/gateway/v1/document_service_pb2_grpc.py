@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class DocumentServiceStub:
-    """The tenant's documents.
+    """Manages the tenant's documents.
     """
 
     def __init__(self, channel):
@@ -68,26 +68,26 @@ class DocumentServiceStub:
 
 
 class DocumentServiceServicer:
-    """The tenant's documents.
+    """Manages the tenant's documents.
     """
 
     def IngestDocument(self, request, context):
-        """Takes in a document of at most 1 MiB. The same document again changes nothing; a new version takes
-        the place of the former one without a moment of neither.
+        """Ingests a document of at most 1 MiB. Ingesting the same document again changes nothing; a new version
+        replaces the previous one without interruption.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UploadDocument(self, request_iterator, context):
-        """Takes in a document of any size up to the limit, in pieces: the header first, then the content.
+        """Ingests a document of any size up to the limit as a stream: the header first, then the content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDocument(self, request, context):
-        """Reads what is known of a document.
+        """Returns a document's metadata.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,14 +101,14 @@ class DocumentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPassages(self, request, context):
-        """Reads a document's passages in their order, for example the neighbours of one that was cited.
+        """Returns a document's passages in order, for example the neighbours of a cited one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDocument(self, request, context):
-        """Removes a document with all its passages.
+        """Deletes a document with all its passages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,7 +156,7 @@ def add_DocumentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DocumentService:
-    """The tenant's documents.
+    """Manages the tenant's documents.
     """
 
     @staticmethod

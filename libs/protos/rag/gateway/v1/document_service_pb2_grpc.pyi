@@ -27,49 +27,49 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DocumentServiceStub:
-    """The tenant's documents."""
+    """Manages the tenant's documents."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DocumentServiceAsyncStub: ...
     IngestDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.IngestDocumentRequest, _document_service_pb2.IngestDocumentResponse]
-    """Takes in a document of at most 1 MiB. The same document again changes nothing; a new version takes
-    the place of the former one without a moment of neither.
+    """Ingests a document of at most 1 MiB. Ingesting the same document again changes nothing; a new version
+    replaces the previous one without interruption.
     """
     UploadDocument: _grpc.StreamUnaryMultiCallable[_document_service_pb2.UploadDocumentRequest, _document_service_pb2.UploadDocumentResponse]
-    """Takes in a document of any size up to the limit, in pieces: the header first, then the content."""
+    """Ingests a document of any size up to the limit as a stream: the header first, then the content."""
     GetDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.GetDocumentRequest, _document_service_pb2.GetDocumentResponse]
-    """Reads what is known of a document."""
+    """Returns a document's metadata."""
     ListDocuments: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentsRequest, _document_service_pb2.ListDocumentsResponse]
     """Lists documents."""
     ListPassages: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.ListPassagesRequest, _document_service_pb2.ListPassagesResponse]
-    """Reads a document's passages in their order, for example the neighbours of one that was cited."""
+    """Returns a document's passages in order, for example the neighbours of a cited one."""
     DeleteDocument: _grpc.UnaryUnaryMultiCallable[_document_service_pb2.DeleteDocumentRequest, _document_service_pb2.DeleteDocumentResponse]
-    """Removes a document with all its passages."""
+    """Deletes a document with all its passages."""
 
 @_typing.type_check_only
 class DocumentServiceAsyncStub(DocumentServiceStub):
-    """The tenant's documents."""
+    """Manages the tenant's documents."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     IngestDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.IngestDocumentRequest, _document_service_pb2.IngestDocumentResponse]  # type: ignore[assignment]
-    """Takes in a document of at most 1 MiB. The same document again changes nothing; a new version takes
-    the place of the former one without a moment of neither.
+    """Ingests a document of at most 1 MiB. Ingesting the same document again changes nothing; a new version
+    replaces the previous one without interruption.
     """
     UploadDocument: _aio.StreamUnaryMultiCallable[_document_service_pb2.UploadDocumentRequest, _document_service_pb2.UploadDocumentResponse]  # type: ignore[assignment]
-    """Takes in a document of any size up to the limit, in pieces: the header first, then the content."""
+    """Ingests a document of any size up to the limit as a stream: the header first, then the content."""
     GetDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.GetDocumentRequest, _document_service_pb2.GetDocumentResponse]  # type: ignore[assignment]
-    """Reads what is known of a document."""
+    """Returns a document's metadata."""
     ListDocuments: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ListDocumentsRequest, _document_service_pb2.ListDocumentsResponse]  # type: ignore[assignment]
     """Lists documents."""
     ListPassages: _aio.UnaryUnaryMultiCallable[_document_service_pb2.ListPassagesRequest, _document_service_pb2.ListPassagesResponse]  # type: ignore[assignment]
-    """Reads a document's passages in their order, for example the neighbours of one that was cited."""
+    """Returns a document's passages in order, for example the neighbours of a cited one."""
     DeleteDocument: _aio.UnaryUnaryMultiCallable[_document_service_pb2.DeleteDocumentRequest, _document_service_pb2.DeleteDocumentResponse]  # type: ignore[assignment]
-    """Removes a document with all its passages."""
+    """Deletes a document with all its passages."""
 
 class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The tenant's documents."""
+    """Manages the tenant's documents."""
 
     @_abc_1.abstractmethod
     def IngestDocument(
@@ -77,8 +77,8 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_service_pb2.IngestDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.IngestDocumentResponse, _abc.Awaitable[_document_service_pb2.IngestDocumentResponse]]:
-        """Takes in a document of at most 1 MiB. The same document again changes nothing; a new version takes
-        the place of the former one without a moment of neither.
+        """Ingests a document of at most 1 MiB. Ingesting the same document again changes nothing; a new version
+        replaces the previous one without interruption.
         """
 
     @_abc_1.abstractmethod
@@ -87,7 +87,7 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_document_service_pb2.UploadDocumentRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.UploadDocumentResponse, _abc.Awaitable[_document_service_pb2.UploadDocumentResponse]]:
-        """Takes in a document of any size up to the limit, in pieces: the header first, then the content."""
+        """Ingests a document of any size up to the limit as a stream: the header first, then the content."""
 
     @_abc_1.abstractmethod
     def GetDocument(
@@ -95,7 +95,7 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_service_pb2.GetDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.GetDocumentResponse, _abc.Awaitable[_document_service_pb2.GetDocumentResponse]]:
-        """Reads what is known of a document."""
+        """Returns a document's metadata."""
 
     @_abc_1.abstractmethod
     def ListDocuments(
@@ -111,7 +111,7 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_service_pb2.ListPassagesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.ListPassagesResponse, _abc.Awaitable[_document_service_pb2.ListPassagesResponse]]:
-        """Reads a document's passages in their order, for example the neighbours of one that was cited."""
+        """Returns a document's passages in order, for example the neighbours of a cited one."""
 
     @_abc_1.abstractmethod
     def DeleteDocument(
@@ -119,6 +119,6 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _document_service_pb2.DeleteDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_document_service_pb2.DeleteDocumentResponse, _abc.Awaitable[_document_service_pb2.DeleteDocumentResponse]]:
-        """Removes a document with all its passages."""
+        """Deletes a document with all its passages."""
 
 def add_DocumentServiceServicer_to_server(servicer: DocumentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class GeneratorServiceStub:
-    """A question and passages to a cited answer.
+    """Writes cited answers from a question and passages.
     """
 
     def __init__(self, channel):
@@ -58,18 +58,18 @@ class GeneratorServiceStub:
 
 
 class GeneratorServiceServicer:
-    """A question and passages to a cited answer.
+    """Writes cited answers from a question and passages.
     """
 
     def Generate(self, request, context):
-        """Answers at once.
+        """Returns the complete answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamGenerate(self, request, context):
-        """Answers as it writes. Cancelling the call stops the writing.
+        """Returns the answer as a stream. Cancelling the call stops the generation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,7 +83,7 @@ class GeneratorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListModels(self, request, context):
-        """Lists the models that can be named in a request.
+        """Lists the models that a request can name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,7 +121,7 @@ def add_GeneratorServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class GeneratorService:
-    """A question and passages to a cited answer.
+    """Writes cited answers from a question and passages.
     """
 
     @staticmethod

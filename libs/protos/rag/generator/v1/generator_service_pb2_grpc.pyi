@@ -27,37 +27,37 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class GeneratorServiceStub:
-    """A question and passages to a cited answer."""
+    """Writes cited answers from a question and passages."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> GeneratorServiceAsyncStub: ...
     Generate: _grpc.UnaryUnaryMultiCallable[_generator_service_pb2.GenerateRequest, _generator_service_pb2.GenerateResponse]
-    """Answers at once."""
+    """Returns the complete answer."""
     StreamGenerate: _grpc.UnaryStreamMultiCallable[_generator_service_pb2.StreamGenerateRequest, _generator_service_pb2.StreamGenerateResponse]
-    """Answers as it writes. Cancelling the call stops the writing."""
+    """Returns the answer as a stream. Cancelling the call stops the generation."""
     CheckGrounding: _grpc.UnaryUnaryMultiCallable[_generator_service_pb2.CheckGroundingRequest, _generator_service_pb2.CheckGroundingResponse]
     """Checks a text against passages, sentence by sentence."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_generator_service_pb2.ListModelsRequest, _generator_service_pb2.ListModelsResponse]
-    """Lists the models that can be named in a request."""
+    """Lists the models that a request can name."""
 
 @_typing.type_check_only
 class GeneratorServiceAsyncStub(GeneratorServiceStub):
-    """A question and passages to a cited answer."""
+    """Writes cited answers from a question and passages."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Generate: _aio.UnaryUnaryMultiCallable[_generator_service_pb2.GenerateRequest, _generator_service_pb2.GenerateResponse]  # type: ignore[assignment]
-    """Answers at once."""
+    """Returns the complete answer."""
     StreamGenerate: _aio.UnaryStreamMultiCallable[_generator_service_pb2.StreamGenerateRequest, _generator_service_pb2.StreamGenerateResponse]  # type: ignore[assignment]
-    """Answers as it writes. Cancelling the call stops the writing."""
+    """Returns the answer as a stream. Cancelling the call stops the generation."""
     CheckGrounding: _aio.UnaryUnaryMultiCallable[_generator_service_pb2.CheckGroundingRequest, _generator_service_pb2.CheckGroundingResponse]  # type: ignore[assignment]
     """Checks a text against passages, sentence by sentence."""
     ListModels: _aio.UnaryUnaryMultiCallable[_generator_service_pb2.ListModelsRequest, _generator_service_pb2.ListModelsResponse]  # type: ignore[assignment]
-    """Lists the models that can be named in a request."""
+    """Lists the models that a request can name."""
 
 class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
-    """A question and passages to a cited answer."""
+    """Writes cited answers from a question and passages."""
 
     @_abc_1.abstractmethod
     def Generate(
@@ -65,7 +65,7 @@ class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _generator_service_pb2.GenerateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_generator_service_pb2.GenerateResponse, _abc.Awaitable[_generator_service_pb2.GenerateResponse]]:
-        """Answers at once."""
+        """Returns the complete answer."""
 
     @_abc_1.abstractmethod
     def StreamGenerate(
@@ -73,7 +73,7 @@ class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _generator_service_pb2.StreamGenerateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_generator_service_pb2.StreamGenerateResponse], _abc.AsyncIterator[_generator_service_pb2.StreamGenerateResponse]]:
-        """Answers as it writes. Cancelling the call stops the writing."""
+        """Returns the answer as a stream. Cancelling the call stops the generation."""
 
     @_abc_1.abstractmethod
     def CheckGrounding(
@@ -89,6 +89,6 @@ class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _generator_service_pb2.ListModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_generator_service_pb2.ListModelsResponse, _abc.Awaitable[_generator_service_pb2.ListModelsResponse]]:
-        """Lists the models that can be named in a request."""
+        """Lists the models that a request can name."""
 
 def add_GeneratorServiceServicer_to_server(servicer: GeneratorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -38,7 +38,7 @@ INDEX_STATE_UNOPTIMIZED: IndexState
 INDEX_STATE_OPTIMIZING: IndexState
 
 class SearchRequest(_message.Message):
-    __slots__ = ("tenant_id", "index", "collections", "filter", "dense", "sparse", "fingerprint", "top_k", "candidates", "fusion", "min_score", "explain")
+    __slots__ = ("tenant_id", "index", "collections", "filter", "dense", "sparse", "fingerprint", "top_k", "candidates", "fusion", "min_score", "explain", "required_collections")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     COLLECTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +51,7 @@ class SearchRequest(_message.Message):
     FUSION_FIELD_NUMBER: _ClassVar[int]
     MIN_SCORE_FIELD_NUMBER: _ClassVar[int]
     EXPLAIN_FIELD_NUMBER: _ClassVar[int]
+    REQUIRED_COLLECTIONS_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     index: str
     collections: _containers.RepeatedScalarFieldContainer[str]
@@ -63,7 +64,8 @@ class SearchRequest(_message.Message):
     fusion: Fusion
     min_score: float
     explain: bool
-    def __init__(self, tenant_id: _Optional[str] = ..., index: _Optional[str] = ..., collections: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., dense: _Optional[_Union[_vector_pb2.DenseVector, _Mapping]] = ..., sparse: _Optional[_Union[_vector_pb2.SparseVector, _Mapping]] = ..., fingerprint: _Optional[str] = ..., top_k: _Optional[int] = ..., candidates: _Optional[int] = ..., fusion: _Optional[_Union[Fusion, str]] = ..., min_score: _Optional[float] = ..., explain: _Optional[bool] = ...) -> None: ...
+    required_collections: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, tenant_id: _Optional[str] = ..., index: _Optional[str] = ..., collections: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., dense: _Optional[_Union[_vector_pb2.DenseVector, _Mapping]] = ..., sparse: _Optional[_Union[_vector_pb2.SparseVector, _Mapping]] = ..., fingerprint: _Optional[str] = ..., top_k: _Optional[int] = ..., candidates: _Optional[int] = ..., fusion: _Optional[_Union[Fusion, str]] = ..., min_score: _Optional[float] = ..., explain: _Optional[bool] = ..., required_collections: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SearchResponse(_message.Message):
     __slots__ = ("passages", "timings", "index_version")
@@ -180,12 +182,14 @@ class VectorChunk(_message.Message):
     def __init__(self, chunk: _Optional[_Union[TextChunk, _Mapping]] = ..., dense: _Optional[_Union[_vector_pb2.DenseVector, _Mapping]] = ..., sparse: _Optional[_Union[_vector_pb2.SparseVector, _Mapping]] = ...) -> None: ...
 
 class UpsertChunksResponse(_message.Message):
-    __slots__ = ("document", "replaced")
+    __slots__ = ("document", "replaced", "unchanged")
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
     REPLACED_FIELD_NUMBER: _ClassVar[int]
+    UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     document: _document_pb2.Document
     replaced: bool
-    def __init__(self, document: _Optional[_Union[_document_pb2.Document, _Mapping]] = ..., replaced: _Optional[bool] = ...) -> None: ...
+    unchanged: bool
+    def __init__(self, document: _Optional[_Union[_document_pb2.Document, _Mapping]] = ..., replaced: _Optional[bool] = ..., unchanged: _Optional[bool] = ...) -> None: ...
 
 class DeleteChunksRequest(_message.Message):
     __slots__ = ("tenant_id", "index", "collection", "document_id")
@@ -206,16 +210,18 @@ class DeleteChunksResponse(_message.Message):
     def __init__(self, deleted_count: _Optional[int] = ...) -> None: ...
 
 class CountRequest(_message.Message):
-    __slots__ = ("tenant_id", "index", "collections", "filter")
+    __slots__ = ("tenant_id", "index", "collections", "filter", "required_collections")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     COLLECTIONS_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
+    REQUIRED_COLLECTIONS_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     index: str
     collections: _containers.RepeatedScalarFieldContainer[str]
     filter: _filter_pb2.Filter
-    def __init__(self, tenant_id: _Optional[str] = ..., index: _Optional[str] = ..., collections: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ...) -> None: ...
+    required_collections: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, tenant_id: _Optional[str] = ..., index: _Optional[str] = ..., collections: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[_filter_pb2.Filter, _Mapping]] = ..., required_collections: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CountResponse(_message.Message):
     __slots__ = ("documents", "chunks")
@@ -314,6 +320,16 @@ class GetIndexResponse(_message.Message):
     INDEX_FIELD_NUMBER: _ClassVar[int]
     index: Index
     def __init__(self, index: _Optional[_Union[Index, _Mapping]] = ...) -> None: ...
+
+class ListMediaTypesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListMediaTypesResponse(_message.Message):
+    __slots__ = ("media_types",)
+    MEDIA_TYPES_FIELD_NUMBER: _ClassVar[int]
+    media_types: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, media_types: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListIndexesRequest(_message.Message):
     __slots__ = ()

@@ -26,10 +26,10 @@ if _version_not_supported:
 
 
 class RetrieverServiceStub:
-    """Documents to chunks, chunks to an index, vectors to passages.
+    """Splits documents into chunks, indexes them, and searches passages by vectors.
 
-    Every call but those of the index lifecycle names its tenant, and sees that tenant's data alone. The
-    callers are the platform's own services, which take the tenant from a verified token.
+    Every call names its tenant and accesses only that tenant's data, except for calls that manage indexes.
+    Callers are the platform's own services, which take the tenant from a verified credential.
     """
 
     def __init__(self, channel):
@@ -103,6 +103,11 @@ class RetrieverServiceStub:
                 request_serializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SwitchAliasRequest.SerializeToString,
                 response_deserializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SwitchAliasResponse.FromString,
                 _registered_method=True)
+        self.ListMediaTypes = channel.unary_unary(
+                '/rag.retriever.v1.RetrieverService/ListMediaTypes',
+                request_serializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.ListMediaTypesRequest.SerializeToString,
+                response_deserializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.ListMediaTypesResponse.FromString,
+                _registered_method=True)
         self.DeleteIndex = channel.unary_unary(
                 '/rag.retriever.v1.RetrieverService/DeleteIndex',
                 request_serializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.DeleteIndexRequest.SerializeToString,
@@ -111,36 +116,36 @@ class RetrieverServiceStub:
 
 
 class RetrieverServiceServicer:
-    """Documents to chunks, chunks to an index, vectors to passages.
+    """Splits documents into chunks, indexes them, and searches passages by vectors.
 
-    Every call but those of the index lifecycle names its tenant, and sees that tenant's data alone. The
-    callers are the platform's own services, which take the tenant from a verified token.
+    Every call names its tenant and accesses only that tenant's data, except for calls that manage indexes.
+    Callers are the platform's own services, which take the tenant from a verified credential.
     """
 
     def Search(self, request, context):
-        """Finds the passages nearest to a query's vectors.
+        """Searches for the passages nearest to a query's vectors.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SplitDocument(self, request_iterator, context):
-        """Reads a file and cuts its text into chunks; stores nothing. The first message is the header.
+        """Parses a file and splits its text into chunks; stores nothing. The first message is the header.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpsertChunks(self, request_iterator, context):
-        """Stores a document's chunks. The first message is the header. When the stream ends well, this
-        version takes the place of the former one; when it does not, the former one stays.
+        """Stores a document's chunks. The first message is the header. If the stream ends successfully, this
+        version replaces the previous one; otherwise the previous one stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteChunks(self, request, context):
-        """Removes a document and its chunks.
+        """Deletes a document and its chunks.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,7 +159,7 @@ class RetrieverServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetDocument(self, request, context):
-        """Reads what is known of a document.
+        """Returns a document's metadata.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -168,21 +173,21 @@ class RetrieverServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListChunks(self, request, context):
-        """Reads a document's chunks in their order, for example the neighbours of one that was found.
+        """Returns a document's chunks in order, for example the neighbours of a search result.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateIndex(self, request, context):
-        """Makes an index for the vectors of one fingerprint; nothing happens where it is there already.
+        """Creates an index for the vectors of one fingerprint; has no effect if it exists.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetIndex(self, request, context):
-        """Describes an index.
+        """Returns an index.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -196,21 +201,28 @@ class RetrieverServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def OptimizeIndex(self, request, context):
-        """Builds the search graph of what was written since the last time, while reads and writes go on.
+        """Builds the search graph of recent writes, while reads and writes continue.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SwitchAlias(self, request, context):
-        """Points the alias that calls without an index use at another index, at once.
+        """Atomically points the alias `default`, which calls without an index use, at another index.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMediaTypes(self, request, context):
+        """Lists the media types that SplitDocument can parse.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteIndex(self, request, context):
-        """Removes an index with all its data.
+        """Deletes an index with all its data.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -284,6 +296,11 @@ def add_RetrieverServiceServicer_to_server(servicer, server):
                     request_deserializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SwitchAliasRequest.FromString,
                     response_serializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SwitchAliasResponse.SerializeToString,
             ),
+            'ListMediaTypes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMediaTypes,
+                    request_deserializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.ListMediaTypesRequest.FromString,
+                    response_serializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.ListMediaTypesResponse.SerializeToString,
+            ),
             'DeleteIndex': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteIndex,
                     request_deserializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.DeleteIndexRequest.FromString,
@@ -298,10 +315,10 @@ def add_RetrieverServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RetrieverService:
-    """Documents to chunks, chunks to an index, vectors to passages.
+    """Splits documents into chunks, indexes them, and searches passages by vectors.
 
-    Every call but those of the index lifecycle names its tenant, and sees that tenant's data alone. The
-    callers are the platform's own services, which take the tenant from a verified token.
+    Every call names its tenant and accesses only that tenant's data, except for calls that manage indexes.
+    Callers are the platform's own services, which take the tenant from a verified credential.
     """
 
     @staticmethod
@@ -645,6 +662,33 @@ class RetrieverService:
             '/rag.retriever.v1.RetrieverService/SwitchAlias',
             rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SwitchAliasRequest.SerializeToString,
             rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SwitchAliasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMediaTypes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rag.retriever.v1.RetrieverService/ListMediaTypes',
+            rag_dot_retriever_dot_v1_dot_retriever__service__pb2.ListMediaTypesRequest.SerializeToString,
+            rag_dot_retriever_dot_v1_dot_retriever__service__pb2.ListMediaTypesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,10 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RetrieverServiceStub:
-    """Documents to chunks, chunks to an index, vectors to passages.
+    """Splits documents into chunks, indexes them, and searches passages by vectors.
 
-    Every call but those of the index lifecycle names its tenant, and sees that tenant's data alone. The
-    callers are the platform's own services, which take the tenant from a verified token.
+    Every call names its tenant and accesses only that tenant's data, except for calls that manage indexes.
+    Callers are the platform's own services, which take the tenant from a verified credential.
     """
 
     @_typing.overload
@@ -38,81 +38,85 @@ class RetrieverServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RetrieverServiceAsyncStub: ...
     Search: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.SearchRequest, _retriever_service_pb2.SearchResponse]
-    """Finds the passages nearest to a query's vectors."""
+    """Searches for the passages nearest to a query's vectors."""
     SplitDocument: _grpc.StreamStreamMultiCallable[_retriever_service_pb2.SplitDocumentRequest, _retriever_service_pb2.SplitDocumentResponse]
-    """Reads a file and cuts its text into chunks; stores nothing. The first message is the header."""
+    """Parses a file and splits its text into chunks; stores nothing. The first message is the header."""
     UpsertChunks: _grpc.StreamUnaryMultiCallable[_retriever_service_pb2.UpsertChunksRequest, _retriever_service_pb2.UpsertChunksResponse]
-    """Stores a document's chunks. The first message is the header. When the stream ends well, this
-    version takes the place of the former one; when it does not, the former one stays.
+    """Stores a document's chunks. The first message is the header. If the stream ends successfully, this
+    version replaces the previous one; otherwise the previous one stays.
     """
     DeleteChunks: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.DeleteChunksRequest, _retriever_service_pb2.DeleteChunksResponse]
-    """Removes a document and its chunks."""
+    """Deletes a document and its chunks."""
     Count: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.CountRequest, _retriever_service_pb2.CountResponse]
     """Counts documents and chunks."""
     GetDocument: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.GetDocumentRequest, _retriever_service_pb2.GetDocumentResponse]
-    """Reads what is known of a document."""
+    """Returns a document's metadata."""
     ListDocuments: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.ListDocumentsRequest, _retriever_service_pb2.ListDocumentsResponse]
     """Lists documents by id."""
     ListChunks: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.ListChunksRequest, _retriever_service_pb2.ListChunksResponse]
-    """Reads a document's chunks in their order, for example the neighbours of one that was found."""
+    """Returns a document's chunks in order, for example the neighbours of a search result."""
     CreateIndex: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.CreateIndexRequest, _retriever_service_pb2.CreateIndexResponse]
-    """Makes an index for the vectors of one fingerprint; nothing happens where it is there already."""
+    """Creates an index for the vectors of one fingerprint; has no effect if it exists."""
     GetIndex: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.GetIndexRequest, _retriever_service_pb2.GetIndexResponse]
-    """Describes an index."""
+    """Returns an index."""
     ListIndexes: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.ListIndexesRequest, _retriever_service_pb2.ListIndexesResponse]
     """Lists indexes and their aliases."""
     OptimizeIndex: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.OptimizeIndexRequest, _retriever_service_pb2.OptimizeIndexResponse]
-    """Builds the search graph of what was written since the last time, while reads and writes go on."""
+    """Builds the search graph of recent writes, while reads and writes continue."""
     SwitchAlias: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.SwitchAliasRequest, _retriever_service_pb2.SwitchAliasResponse]
-    """Points the alias that calls without an index use at another index, at once."""
+    """Atomically points the alias `default`, which calls without an index use, at another index."""
+    ListMediaTypes: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.ListMediaTypesRequest, _retriever_service_pb2.ListMediaTypesResponse]
+    """Lists the media types that SplitDocument can parse."""
     DeleteIndex: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.DeleteIndexRequest, _retriever_service_pb2.DeleteIndexResponse]
-    """Removes an index with all its data."""
+    """Deletes an index with all its data."""
 
 @_typing.type_check_only
 class RetrieverServiceAsyncStub(RetrieverServiceStub):
-    """Documents to chunks, chunks to an index, vectors to passages.
+    """Splits documents into chunks, indexes them, and searches passages by vectors.
 
-    Every call but those of the index lifecycle names its tenant, and sees that tenant's data alone. The
-    callers are the platform's own services, which take the tenant from a verified token.
+    Every call names its tenant and accesses only that tenant's data, except for calls that manage indexes.
+    Callers are the platform's own services, which take the tenant from a verified credential.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.SearchRequest, _retriever_service_pb2.SearchResponse]  # type: ignore[assignment]
-    """Finds the passages nearest to a query's vectors."""
+    """Searches for the passages nearest to a query's vectors."""
     SplitDocument: _aio.StreamStreamMultiCallable[_retriever_service_pb2.SplitDocumentRequest, _retriever_service_pb2.SplitDocumentResponse]  # type: ignore[assignment]
-    """Reads a file and cuts its text into chunks; stores nothing. The first message is the header."""
+    """Parses a file and splits its text into chunks; stores nothing. The first message is the header."""
     UpsertChunks: _aio.StreamUnaryMultiCallable[_retriever_service_pb2.UpsertChunksRequest, _retriever_service_pb2.UpsertChunksResponse]  # type: ignore[assignment]
-    """Stores a document's chunks. The first message is the header. When the stream ends well, this
-    version takes the place of the former one; when it does not, the former one stays.
+    """Stores a document's chunks. The first message is the header. If the stream ends successfully, this
+    version replaces the previous one; otherwise the previous one stays.
     """
     DeleteChunks: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.DeleteChunksRequest, _retriever_service_pb2.DeleteChunksResponse]  # type: ignore[assignment]
-    """Removes a document and its chunks."""
+    """Deletes a document and its chunks."""
     Count: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.CountRequest, _retriever_service_pb2.CountResponse]  # type: ignore[assignment]
     """Counts documents and chunks."""
     GetDocument: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.GetDocumentRequest, _retriever_service_pb2.GetDocumentResponse]  # type: ignore[assignment]
-    """Reads what is known of a document."""
+    """Returns a document's metadata."""
     ListDocuments: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.ListDocumentsRequest, _retriever_service_pb2.ListDocumentsResponse]  # type: ignore[assignment]
     """Lists documents by id."""
     ListChunks: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.ListChunksRequest, _retriever_service_pb2.ListChunksResponse]  # type: ignore[assignment]
-    """Reads a document's chunks in their order, for example the neighbours of one that was found."""
+    """Returns a document's chunks in order, for example the neighbours of a search result."""
     CreateIndex: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.CreateIndexRequest, _retriever_service_pb2.CreateIndexResponse]  # type: ignore[assignment]
-    """Makes an index for the vectors of one fingerprint; nothing happens where it is there already."""
+    """Creates an index for the vectors of one fingerprint; has no effect if it exists."""
     GetIndex: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.GetIndexRequest, _retriever_service_pb2.GetIndexResponse]  # type: ignore[assignment]
-    """Describes an index."""
+    """Returns an index."""
     ListIndexes: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.ListIndexesRequest, _retriever_service_pb2.ListIndexesResponse]  # type: ignore[assignment]
     """Lists indexes and their aliases."""
     OptimizeIndex: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.OptimizeIndexRequest, _retriever_service_pb2.OptimizeIndexResponse]  # type: ignore[assignment]
-    """Builds the search graph of what was written since the last time, while reads and writes go on."""
+    """Builds the search graph of recent writes, while reads and writes continue."""
     SwitchAlias: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.SwitchAliasRequest, _retriever_service_pb2.SwitchAliasResponse]  # type: ignore[assignment]
-    """Points the alias that calls without an index use at another index, at once."""
+    """Atomically points the alias `default`, which calls without an index use, at another index."""
+    ListMediaTypes: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.ListMediaTypesRequest, _retriever_service_pb2.ListMediaTypesResponse]  # type: ignore[assignment]
+    """Lists the media types that SplitDocument can parse."""
     DeleteIndex: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.DeleteIndexRequest, _retriever_service_pb2.DeleteIndexResponse]  # type: ignore[assignment]
-    """Removes an index with all its data."""
+    """Deletes an index with all its data."""
 
 class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Documents to chunks, chunks to an index, vectors to passages.
+    """Splits documents into chunks, indexes them, and searches passages by vectors.
 
-    Every call but those of the index lifecycle names its tenant, and sees that tenant's data alone. The
-    callers are the platform's own services, which take the tenant from a verified token.
+    Every call names its tenant and accesses only that tenant's data, except for calls that manage indexes.
+    Callers are the platform's own services, which take the tenant from a verified credential.
     """
 
     @_abc_1.abstractmethod
@@ -121,7 +125,7 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retriever_service_pb2.SearchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retriever_service_pb2.SearchResponse, _abc.Awaitable[_retriever_service_pb2.SearchResponse]]:
-        """Finds the passages nearest to a query's vectors."""
+        """Searches for the passages nearest to a query's vectors."""
 
     @_abc_1.abstractmethod
     def SplitDocument(
@@ -129,7 +133,7 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_retriever_service_pb2.SplitDocumentRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_retriever_service_pb2.SplitDocumentResponse], _abc.AsyncIterator[_retriever_service_pb2.SplitDocumentResponse]]:
-        """Reads a file and cuts its text into chunks; stores nothing. The first message is the header."""
+        """Parses a file and splits its text into chunks; stores nothing. The first message is the header."""
 
     @_abc_1.abstractmethod
     def UpsertChunks(
@@ -137,8 +141,8 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_retriever_service_pb2.UpsertChunksRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_retriever_service_pb2.UpsertChunksResponse, _abc.Awaitable[_retriever_service_pb2.UpsertChunksResponse]]:
-        """Stores a document's chunks. The first message is the header. When the stream ends well, this
-        version takes the place of the former one; when it does not, the former one stays.
+        """Stores a document's chunks. The first message is the header. If the stream ends successfully, this
+        version replaces the previous one; otherwise the previous one stays.
         """
 
     @_abc_1.abstractmethod
@@ -147,7 +151,7 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retriever_service_pb2.DeleteChunksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retriever_service_pb2.DeleteChunksResponse, _abc.Awaitable[_retriever_service_pb2.DeleteChunksResponse]]:
-        """Removes a document and its chunks."""
+        """Deletes a document and its chunks."""
 
     @_abc_1.abstractmethod
     def Count(
@@ -163,7 +167,7 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retriever_service_pb2.GetDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retriever_service_pb2.GetDocumentResponse, _abc.Awaitable[_retriever_service_pb2.GetDocumentResponse]]:
-        """Reads what is known of a document."""
+        """Returns a document's metadata."""
 
     @_abc_1.abstractmethod
     def ListDocuments(
@@ -179,7 +183,7 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retriever_service_pb2.ListChunksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retriever_service_pb2.ListChunksResponse, _abc.Awaitable[_retriever_service_pb2.ListChunksResponse]]:
-        """Reads a document's chunks in their order, for example the neighbours of one that was found."""
+        """Returns a document's chunks in order, for example the neighbours of a search result."""
 
     @_abc_1.abstractmethod
     def CreateIndex(
@@ -187,7 +191,7 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retriever_service_pb2.CreateIndexRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retriever_service_pb2.CreateIndexResponse, _abc.Awaitable[_retriever_service_pb2.CreateIndexResponse]]:
-        """Makes an index for the vectors of one fingerprint; nothing happens where it is there already."""
+        """Creates an index for the vectors of one fingerprint; has no effect if it exists."""
 
     @_abc_1.abstractmethod
     def GetIndex(
@@ -195,7 +199,7 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retriever_service_pb2.GetIndexRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retriever_service_pb2.GetIndexResponse, _abc.Awaitable[_retriever_service_pb2.GetIndexResponse]]:
-        """Describes an index."""
+        """Returns an index."""
 
     @_abc_1.abstractmethod
     def ListIndexes(
@@ -211,7 +215,7 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retriever_service_pb2.OptimizeIndexRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retriever_service_pb2.OptimizeIndexResponse, _abc.Awaitable[_retriever_service_pb2.OptimizeIndexResponse]]:
-        """Builds the search graph of what was written since the last time, while reads and writes go on."""
+        """Builds the search graph of recent writes, while reads and writes continue."""
 
     @_abc_1.abstractmethod
     def SwitchAlias(
@@ -219,7 +223,15 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retriever_service_pb2.SwitchAliasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retriever_service_pb2.SwitchAliasResponse, _abc.Awaitable[_retriever_service_pb2.SwitchAliasResponse]]:
-        """Points the alias that calls without an index use at another index, at once."""
+        """Atomically points the alias `default`, which calls without an index use, at another index."""
+
+    @_abc_1.abstractmethod
+    def ListMediaTypes(
+        self,
+        request: _retriever_service_pb2.ListMediaTypesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retriever_service_pb2.ListMediaTypesResponse, _abc.Awaitable[_retriever_service_pb2.ListMediaTypesResponse]]:
+        """Lists the media types that SplitDocument can parse."""
 
     @_abc_1.abstractmethod
     def DeleteIndex(
@@ -227,6 +239,6 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retriever_service_pb2.DeleteIndexRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retriever_service_pb2.DeleteIndexResponse, _abc.Awaitable[_retriever_service_pb2.DeleteIndexResponse]]:
-        """Removes an index with all its data."""
+        """Deletes an index with all its data."""
 
 def add_RetrieverServiceServicer_to_server(servicer: RetrieverServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

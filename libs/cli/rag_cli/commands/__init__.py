@@ -1,0 +1,1 @@
+"""The commands; gRPC and rich are imported only when a command runs."""

@@ -1,0 +1,1 @@
+"""The checks of `rag doctor`, each with advice for its failure."""

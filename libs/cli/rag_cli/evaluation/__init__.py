@@ -1,0 +1,1 @@
+"""Quality metrics, measured through a running gateway."""

@@ -1,0 +1,1 @@
+"""The output of the commands, as text and as JSON."""

@@ -1,1 +1,0 @@
-"""Who may call, and how much: identities, limits, API keys and tokens."""

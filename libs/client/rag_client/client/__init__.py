@@ -1,0 +1,1 @@
+"""The client: async and sync, side by side."""

@@ -1,0 +1,1 @@
+"""Conversions between the client's models and protobuf messages."""

@@ -1,1 +1,0 @@
-"""Quality, measured through a running gateway."""

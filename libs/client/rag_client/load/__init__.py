@@ -1,1 +1,0 @@
-"""Speed, measured through a running gateway."""

@@ -1,0 +1,1 @@
+"""The client's own types: options, filters, results and events."""

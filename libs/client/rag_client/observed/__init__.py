@@ -1,1 +1,0 @@
-"""What the platform shows of itself, read for people: traces and metrics."""

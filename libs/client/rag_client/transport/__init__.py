@@ -1,0 +1,1 @@
+"""Calls over a gRPC channel: deadlines, retries, credentials."""

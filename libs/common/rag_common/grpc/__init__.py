@@ -1,0 +1,1 @@
+"""gRPC servers and clients: lifecycle, interceptor, health, channels, calls to other services."""

@@ -1,0 +1,1 @@
+"""The plaintext HTTP port: metrics, health pages, log level."""

@@ -1,0 +1,143 @@
+"""The log pipeline, for structlog and for libraries that use `logging`: JSON lines or console text."""
+
+import logging
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+from opentelemetry import trace
+
+from rag_common.context import CALL
+from rag_common.observability.log_stream import LogStream, log_stream
+from rag_common.observability.redaction import redact_event
+
+LEVELS = ("debug", "info", "warning", "error")
+
+# Called with the event of each line that is written.
+Listener = Callable[[Mapping[str, Any]], None]
+
+_LISTENERS: list[Listener] = []
+_DROP_LISTENERS: list[Callable[[], None]] = []
+_STREAMS: list[LogStream | TextIO] = []
+
+log = structlog.get_logger()
+
+
+def configure(service: str, level: str = "info", form: str = "auto") -> None:
+    """Write events of at least `level` to standard output, redacted, one line each.
+
+    A thread writes the lines. If its queue is full because the output is not read, lines are dropped
+    and counted, and a later line reports their number.
+    """
+    _LISTENERS.clear()
+    _DROP_LISTENERS.clear()
+    stream = _open_stream()
+    console = form == "console" or (form == "auto" and sys.stdout.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _ContextFields(service),
+        # Before the redaction, in the console form too: text created after it would not be redacted.
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        redact_event,
+        _notify_listeners,
+    ]
+    render: Any = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if console
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[*shared, render],
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        # Loggers are created at import; a cached one would keep the configuration of its first use.
+        cache_logger_on_first_use=False,
+    )
+    _adopt_logging(shared, render, stream)
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Set the minimum level, one of LEVELS."""
+    number = logging.getLevelName(level.upper())
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
+    logging.getLogger().setLevel(max(number, logging.WARNING))
+
+
+def listen(listener: Listener) -> None:
+    """Call `listener` with each event, until the next `configure`."""
+    _LISTENERS.append(listener)
+
+
+def listen_for_drops(listener: Callable[[], None]) -> None:
+    """Call `listener` for each line that is dropped, until the next `configure`."""
+    _DROP_LISTENERS.append(listener)
+
+
+def _open_stream() -> Any:
+    """Open the output stream, after writing the queued lines of the previous one."""
+    while _STREAMS:
+        previous = _STREAMS.pop()
+        if isinstance(previous, LogStream):
+            previous.close()
+    stream = log_stream(sys.stdout, _dropped, _resumed)
+    _STREAMS.append(stream)
+    return stream
+
+
+def _dropped() -> None:
+    for listener in _DROP_LISTENERS:
+        listener()
+
+
+def _resumed(lines: int) -> None:
+    log.warning(
+        "log_lines_dropped",
+        lines=lines,
+        message="standard output was not read, and the queue of lines was full",
+    )
+
+
+def _notify_listeners(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    for listener in _LISTENERS:
+        listener(event)
+    return event
+
+
+class _ContextFields:
+    """Adds the service's name and, inside a call, its ids."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __call__(
+        self, _logger: object, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        event["service"] = self._service
+        call = CALL.get()
+        if call:
+            event["request_id"] = call.request_id
+            event["trace_id"] = call.trace_id
+            if call.principal:
+                event["tenant"] = call.principal.tenant
+        span = trace.get_current_span()
+        if span.is_recording():
+            event["span_id"] = trace.format_span_id(span.get_span_context().span_id)
+        return event
+
+
+def _adopt_logging(shared: list[Any], render: Any, stream: Any) -> None:
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]

@@ -1,1 +1,0 @@
-"""gRPC in one place: server, client, interceptors, health and the error contract."""

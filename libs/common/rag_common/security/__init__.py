@@ -1,0 +1,1 @@
+"""TLS, certificates and the identity of peers."""

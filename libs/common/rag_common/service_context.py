@@ -1,0 +1,42 @@
+"""The first steps of every service: logs, telemetry, and its identity."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from rag_common.identity import ServiceIdentity, open_identity
+from rag_common.observability import logging, setup
+from rag_common.observability.metrics import Metrics
+from rag_common.observability.setup import Telemetry
+from rag_common.vault.settings import VaultSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceContext:
+    """What a service is built with. What is entered on `stack` is closed at its end, in reverse order."""
+
+    telemetry: Telemetry
+    identity: ServiceIdentity
+    stack: AsyncExitStack
+
+    @property
+    def metrics(self) -> Metrics:
+        """The registry of the service's metrics."""
+        return self.telemetry.metrics
+
+
+@asynccontextmanager
+async def service_context(settings: VaultSettings, service: str) -> AsyncIterator[ServiceContext]:
+    """Configure logs and telemetry of the service, and open its identity, for the duration of the block.
+
+    Raises SettingsInvalid, and Unavailable if Vault does not answer.
+    """
+    logging.configure(service, settings.log_level, settings.log_format)
+    telemetry = setup.configure(service, version("rag-platform"), settings.region)
+    async with AsyncExitStack() as stack:
+        stack.callback(telemetry.close)
+        identity = await stack.enter_async_context(
+            open_identity(settings, service, telemetry.metrics)
+        )
+        yield ServiceContext(telemetry, identity, stack)

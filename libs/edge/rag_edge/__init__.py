@@ -1,0 +1,1 @@
+"""The edge: renders Envoy's configuration, for a laptop and for production."""

@@ -1,0 +1,1 @@
+"""Programs that the local platform uses: Vault, Redis, Envoy, Prometheus, Alertmanager."""

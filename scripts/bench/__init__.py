@@ -1,1 +1,0 @@
-"""Speed on this machine: `python -m scripts.bench [OUTPUT]`."""

@@ -1,1 +1,0 @@
-"""What people see of a running platform, as pictures: `python -m scripts.pictures [FOLDER]`."""

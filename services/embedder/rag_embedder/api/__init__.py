@@ -1,0 +1,1 @@
+"""The embedder over gRPC: protobuf to domain types and back."""

@@ -1,0 +1,1 @@
+"""Embedding: texts to dense and sparse vectors."""

@@ -1,0 +1,1 @@
+"""Models: their sources, and how they are prepared for a runtime."""

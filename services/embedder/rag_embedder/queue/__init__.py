@@ -1,0 +1,1 @@
+"""The bounded, fair queue in front of the model."""

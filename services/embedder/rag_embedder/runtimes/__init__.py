@@ -1,0 +1,1 @@
+"""Runtimes: ONNX Runtime, PyTorch, tokenizers and the Kiwi analyzer."""

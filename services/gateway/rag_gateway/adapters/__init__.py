@@ -1,1 +1,0 @@
-"""One file for each outside system; each translates its errors."""

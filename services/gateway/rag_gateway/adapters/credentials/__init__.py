@@ -1,1 +1,0 @@
-"""Where credentials are kept, in a file or in Redis, and what of them has been revoked."""

@@ -1,1 +1,0 @@
-"""What stands in for shared stores: this process's own memory, and files beside it."""

@@ -1,1 +1,0 @@
-"""Redis, in which the gateway's replicas keep what they share."""

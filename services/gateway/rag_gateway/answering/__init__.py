@@ -1,0 +1,1 @@
+"""Answering: embed the question, search, rerank, generate."""

@@ -1,0 +1,1 @@
+"""The public API over gRPC: the only package that knows its protobuf messages."""

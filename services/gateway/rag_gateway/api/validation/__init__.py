@@ -1,0 +1,1 @@
+"""Validation of public requests: a rule for every field, and the translation to the domain model."""

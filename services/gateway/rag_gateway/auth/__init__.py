@@ -1,0 +1,1 @@
+"""Authentication and authorization: JWTs, API keys, the access policy and the audit log."""

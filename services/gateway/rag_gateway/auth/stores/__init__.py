@@ -1,0 +1,1 @@
+"""Stores of API keys and revocations: a SQLite file or Redis."""

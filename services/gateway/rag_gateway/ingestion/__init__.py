@@ -1,0 +1,1 @@
+"""Ingesting a document: parse, embed, store."""

@@ -1,0 +1,1 @@
+"""Token-bucket quotas by tenant and credential, in memory or in Redis."""

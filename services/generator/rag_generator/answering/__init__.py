@@ -1,0 +1,1 @@
+"""Answering: extractive or by a language model, with citations."""

@@ -1,0 +1,1 @@
+"""The generator over gRPC: protobuf to domain types and back."""

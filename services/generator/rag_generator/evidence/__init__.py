@@ -1,0 +1,1 @@
+"""Evidence: which sentences of the passages answer a question or support a claim."""

@@ -1,0 +1,1 @@
+"""Language models: prompts, an OpenAI-compatible server, llama.cpp."""

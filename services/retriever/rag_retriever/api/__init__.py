@@ -1,0 +1,1 @@
+"""The retriever over gRPC: conversion between protobuf messages and domain types."""

@@ -1,0 +1,1 @@
+"""Chunking: splits parsed text into chunks of a suitable size for an embedding model."""

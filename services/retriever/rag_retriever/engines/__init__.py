@@ -1,0 +1,1 @@
+"""Vector engines: embedded Qdrant Edge, or a Qdrant server."""

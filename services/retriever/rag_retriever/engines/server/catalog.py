@@ -1,0 +1,222 @@
+"""The catalog of the server engine: collections with a name prefix, and an alias for `default`."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+from qdrant_client import models
+
+from rag_common.aio import periodic
+from rag_contract.errors import (
+    EmbeddingMismatch,
+    IndexIsDefault,
+    IndexNotFound,
+    NotConfigured,
+)
+from rag_retriever.engines.payload import SCOPE
+from rag_retriever.engines.predicates import AnyOf
+from rag_retriever.engines.server.collection import (
+    ServerOptions,
+    collect_stats,
+    create_collection,
+    drift,
+)
+from rag_retriever.engines.server.index import ServerIndex
+from rag_retriever.engines.server.metadata_point import METADATA_SCOPE, IndexMetadata, read_metadata
+from rag_retriever.engines.server.nodes import Nodes, TlsFiles, connected_nodes
+from rag_retriever.engines.server.points import Points
+from rag_retriever.engines.server.requests import condition
+from rag_retriever.engines.server.revisions import DELETED_SCOPE
+from rag_retriever.index.names import DEFAULT, is_valid_name, require_valid_name
+from rag_retriever.index.ports import Index, IndexInfo, IndexSpec, IndexState, IndexStats
+
+# The first version with updates conditional on a filter and on whether the point exists.
+_MIN_VERSION = (1, 17)
+_TIMEOUT_SECONDS = 5
+_TIDY_SECONDS = 60.0
+_NO_TLS_FILES = TlsFiles()
+# All points except the metadata point and the records of removed documents.
+_DATA = models.Filter(
+    must_not=[condition(AnyOf(SCOPE, [METADATA_SCOPE, DELETED_SCOPE]))],
+)
+log = structlog.get_logger()
+_OPTIONS = ServerOptions()
+_STATES = {
+    models.CollectionStatus.GREEN: IndexState.READY,
+    models.CollectionStatus.YELLOW: IndexState.OPTIMIZING,
+}
+
+
+@asynccontextmanager
+async def connected(
+    url: str,
+    api_key: Callable[[], str] | None = None,
+    *,
+    grpc_port: int = 6334,
+    timeout: int = _TIMEOUT_SECONDS,
+    tls: TlsFiles = _NO_TLS_FILES,
+    options: ServerOptions = _OPTIONS,
+) -> AsyncIterator["ServerCatalog"]:
+    """A catalog with its own connections; abandoned changes are cleaned up in the background.
+
+    `url` is one URL, or comma-separated URLs of a deployment's nodes. `timeout` in seconds is the
+    deadline of every call. `api_key` is called for each request, since the key may change.
+    """
+    urls = [one.strip() for one in url.split(",") if one.strip()]
+    async with connected_nodes(urls, grpc_port, timeout, api_key, tls) as nodes:
+        catalog = ServerCatalog(nodes, options)
+        async with periodic(catalog.tidy, _TIDY_SECONDS, event="tidy_failed"):
+            yield catalog
+
+
+class ServerCatalog:
+    """Caches nothing except opened indexes, since other replicas may change everything else."""
+
+    def __init__(self, nodes: Nodes, options: ServerOptions = _OPTIONS) -> None:
+        self._nodes = nodes
+        self._options = options
+        self._open: dict[str, ServerIndex] = {}
+        self._version_known = False
+
+    async def create(self, spec: IndexSpec) -> IndexInfo:
+        require_valid_name(spec.name)
+        await self._require_version()
+        metadata = await self._read_metadata(spec.name)
+        if metadata is not None and metadata.spec != spec:
+            raise EmbeddingMismatch("an index with this name exists for other vectors")
+        if metadata is None:
+            await create_collection(self._nodes, self._collection(spec.name), spec, self._options)
+        if await self._default() is None:
+            await self.switch(spec.name)
+        return await self.describe(spec.name)
+
+    async def open(self, name: str) -> Index:
+        """Reads an index's metadata once, but resolves the alias on every call."""
+        return await self._open_index(await self._resolve(name))
+
+    async def describe(self, name: str) -> IndexInfo:
+        resolved = await self._resolve(name)
+        metadata = await self._require_metadata(resolved)
+        collection = self._collection(resolved)
+        info = await self._nodes.read(lambda client: client.get_collection(collection))
+        points = await Points(self._nodes, collection, metadata.state).count(_DATA)
+        return IndexInfo(
+            spec=metadata.spec,
+            points=points,
+            state=_STATES.get(info.status, IndexState.UNOPTIMIZED),
+            is_default=await self._default() == resolved,
+            engine="server",
+            created=metadata.created,
+        )
+
+    async def list_indexes(self) -> list[IndexInfo]:
+        names = await self._names()
+        return [await self.describe(name) for name in names if await self._read_metadata(name)]
+
+    async def stats(self, name: str) -> IndexStats:
+        """`disk_bytes` is None: the server does not report it."""
+        resolved = await self._resolve(name)
+        await self._require_metadata(resolved)
+        return await collect_stats(self._nodes, self._collection(resolved))
+
+    async def drift(self, name: str) -> int | None:
+        resolved = await self._resolve(name)
+        before = await self._require_metadata(resolved)
+        chunks = await drift(self._nodes, self._collection(resolved))
+        return chunks if (await self._require_metadata(resolved)).state == before.state else None
+
+    async def optimize(self, name: str) -> IndexInfo:
+        """Does nothing: the server optimises continuously by itself."""
+        return await self.describe(name)
+
+    async def tidy(
+        self, *, abandoned_seconds: float = 30.0, retention_seconds: float = 24 * 3600.0
+    ) -> None:
+        """Finish abandoned changes in every index, see `settlement.tidy`.
+
+        A failure in one index is logged and does not affect the others.
+        """
+        for name in await self._names():
+            try:
+                if await self._read_metadata(name):
+                    await (await self._open_index(name)).tidy(abandoned_seconds, retention_seconds)
+            except Exception as error:
+                log.warning("index_not_tidied", index=name, error=type(error).__name__)
+
+    async def switch(self, name: str) -> IndexInfo:
+        resolved = await self._resolve(name)
+        await self._require_metadata(resolved)
+        alias = models.CreateAlias(
+            collection_name=self._collection(resolved), alias_name=self._collection(DEFAULT)
+        )
+        change = models.CreateAliasOperation(create_alias=alias)
+        await self._nodes.write(lambda client: client.update_collection_aliases([change]))
+        return await self.describe(resolved)
+
+    async def drop(self, name: str) -> None:
+        resolved = await self._resolve(name)
+        await self._require_metadata(resolved)
+        if resolved == await self._default():
+            raise IndexIsDefault("`default` refers to this index; switch it to another index first")
+        self._open.pop(resolved, None)
+        collection = self._collection(resolved)
+        await self._nodes.write(lambda client: client.delete_collection(collection))
+
+    async def _names(self) -> Sequence[str]:
+        """The names of all indexes in order, including those still being created."""
+        collections = (await self._nodes.read(lambda client: client.get_collections())).collections
+        prefix = self._options.prefix
+        return sorted(
+            one.name.removeprefix(prefix) for one in collections if one.name.startswith(prefix)
+        )
+
+    async def _open_index(self, name: str) -> ServerIndex:
+        if name not in self._open:
+            await self._require_version()
+            metadata = await self._require_metadata(name)
+            self._open[name] = ServerIndex(
+                self._nodes,
+                self._collection(name),
+                metadata,
+                self._options.int8,
+            )
+        return self._open[name]
+
+    async def _require_version(self) -> None:
+        """Raise NotConfigured for an older server, which would ignore the conditions of writes."""
+        if self._version_known:
+            return
+        version = (await self._nodes.read(lambda client: client.info())).version
+        major, minor = (int(part) for part in version.split(".")[:2])
+        if (major, minor) < _MIN_VERSION:
+            raise NotConfigured(
+                f"the Qdrant server is {version}; version 1.17 or newer is required"
+            )
+        self._version_known = True
+
+    async def _resolve(self, name: str) -> str:
+        resolved = await self._default() if name in ("", DEFAULT) else name
+        if resolved is None or not is_valid_name(resolved):
+            raise IndexNotFound("index not found")
+        return resolved
+
+    async def _default(self) -> str | None:
+        aliases = (await self._nodes.read(lambda client: client.get_aliases())).aliases
+        alias = self._collection(DEFAULT)
+        resolved = [one.collection_name for one in aliases if one.alias_name == alias]
+        return resolved[0].removeprefix(self._options.prefix) if resolved else None
+
+    async def _require_metadata(self, name: str) -> IndexMetadata:
+        metadata = await self._read_metadata(name)
+        if metadata is None:
+            raise IndexNotFound("index not found")
+        return metadata
+
+    async def _read_metadata(self, name: str) -> IndexMetadata | None:
+        collection = self._collection(name)
+        if not await self._nodes.read(lambda client: client.collection_exists(collection)):
+            return None
+        return await read_metadata(self._nodes, collection)
+
+    def _collection(self, name: str) -> str:
+        return self._options.prefix + name

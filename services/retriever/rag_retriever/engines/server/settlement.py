@@ -1,0 +1,69 @@
+"""Applies a decided change of a document: by its caller, or by any process after a crash."""
+
+import time
+
+import structlog
+from qdrant_client import models
+
+from rag_retriever.engines import predicates
+from rag_retriever.engines.payload import CHUNK, SCOPE, Payload, published_payload
+from rag_retriever.engines.predicates import AnyOf
+from rag_retriever.engines.server import conditions, revisions
+from rag_retriever.engines.server.points import Points, deletion, payload_change, point, upsert
+from rag_retriever.engines.server.requests import all_of, condition
+from rag_retriever.engines.server.revisions import DELETED_SCOPE, SINCE, DocumentRecord
+
+log = structlog.get_logger()
+
+
+async def settle(points: Points, record: DocumentRecord) -> None:
+    """Publish the new version, then remove superseded chunks; does nothing if the record is settled.
+
+    In this order, a reader always finds one version or both, and a listed document has its passages.
+    """
+    if record.settled:
+        return
+    key, revision, newest = record.key, record.revision, record.newest
+    if newest is not None:
+        await points.write(
+            payload_change(
+                published_payload(newest, CHUNK), conditions.claimed_for(newest, revision)
+            ),
+            _record_change(record, revisions.visible_record(record)),
+        )
+    version = newest.version if newest else None
+    await points.write(
+        deletion(conditions.superseded(key, revision, version)),
+        _record_change(record, revisions.settled(record)),
+    )
+
+
+async def tidy(points: Points, abandoned_seconds: float, retention_seconds: float) -> None:
+    """Finish abandoned changes and remove obsolete records and staged chunks.
+
+    A change older than `abandoned_seconds`, longer than its caller needs for it, counts as abandoned.
+    Records of removed documents and unpublished staged chunks are retained for `retention_seconds`,
+    longer than any call lasts. A record is retained longer while chunks of its document exist, so
+    that the document never reaches the revision of one of them again.
+    """
+    now = time.time()
+    async for record in points.records(all_of(predicates.PUBLISHING)):
+        if record.since < now - abandoned_seconds:
+            log.info("document_change_finished", revision=record.revision)
+            await settle(points, record)
+    old = models.FieldCondition(key=SINCE, range=models.Range(lt=now - retention_seconds))
+    no_scope = models.IsEmptyCondition(is_empty=models.PayloadField(key=SCOPE))
+    staged = models.Filter(must=[no_scope, old])
+    if await points.count(staged):
+        await points.write(deletion(staged))
+    removed = models.Filter(must=[condition(AnyOf(SCOPE, [DELETED_SCOPE])), old])
+    async for record in points.records(removed):
+        if not await points.count(conditions.chunks_of(record.key)):
+            only = models.HasIdCondition(has_id=[record.key.point_id()])
+            await points.write(deletion(models.Filter(must=[only, removed])))
+
+
+def _record_change(record: DocumentRecord, payload: Payload) -> models.UpsertOperation:
+    changed = [point(record.key.point_id(), payload)]
+    where = conditions.unsettled_at(record.revision)
+    return upsert(changed, where, models.UpdateMode.UPDATE_ONLY)

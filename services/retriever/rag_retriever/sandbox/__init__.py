@@ -1,0 +1,1 @@
+"""The sandbox: parses documents in worker processes with limits on memory and time."""

@@ -1,0 +1,1 @@
+"""Hybrid search: dense and sparse candidates, fusion and ranking."""

@@ -1,0 +1,1 @@
+"""Component tests: one real service or server each."""

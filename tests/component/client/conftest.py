@@ -1,0 +1,3 @@
+"""The shared fixtures of client."""
+
+from tests.support.client.fixtures import *

@@ -1,0 +1,3 @@
+"""The shared fixtures of common."""
+
+from tests.support.common.fixtures import *

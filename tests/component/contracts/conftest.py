@@ -1,0 +1,3 @@
+"""The shared fixtures of contracts."""
+
+from tests.support.contracts.fixtures import *

@@ -1,0 +1,3 @@
+"""The shared fixtures of edge."""
+
+from tests.support.edge.fixtures import *

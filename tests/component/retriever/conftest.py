@@ -1,0 +1,3 @@
+"""The shared fixtures of the retriever."""
+
+from tests.support.retriever.server import *

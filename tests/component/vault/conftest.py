@@ -1,0 +1,3 @@
+"""The shared fixtures of vault."""
+
+from tests.support.vault.fixtures import *

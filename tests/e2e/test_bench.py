@@ -1,0 +1,148 @@
+"""`make bench`: a part from start to end, and every way of stopping it leaves no process."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from rag_local.program import StartFailed
+from rag_local.service_processes import require_free
+from tests.e2e.conftest import ROOT
+from tests.support.processes import alive, arguments
+from tests.support.waiting import until
+
+# The ports of `make run` are fixed: one worker has them.
+pytestmark = pytest.mark.xdist_group("fixed ports")
+
+BENCH = [sys.executable, "-m", "tools.bench", "--part", "growth"]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A folder of the run's own; the ports, which are fixed, must be free."""
+    try:
+        require_free()
+    except StartFailed as error:
+        pytest.fail(f"`make bench` has fixed ports, and {error}", pytrace=False)
+    return tmp_path / "home"
+
+
+@contextmanager
+def running(
+    command: list[str], home: Path, models: Path, sizes: str
+) -> Iterator["subprocess.Popen[bytes]"]:
+    settings = {"RAG_HOME": str(home), "EMBEDDER_MODELS_DIR": str(models), "BENCH_SIZES": sizes}
+    with (
+        (home.parent / "said").open("wb") as said,
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **settings},
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            for pid in started(home):
+                os.kill(pid, signal.SIGKILL)
+
+
+def installed() -> list[str]:
+    """Options by which make takes every part of the environment as installed: it runs these tests."""
+    stamps = re.findall(r"^\$\(VENV\)/(\.\w+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
+    assert ".test" in stamps
+    return [option for stamp in stamps for option in ("-o", f".venv/{stamp}")]
+
+
+def test_make_installs_nothing_before_a_benchmark_of_the_tests() -> None:
+    make = shutil.which("make")
+    assert make, "make is not installed"
+    command = [make, *installed(), "--dry-run", "bench", "PART=growth"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "tools.bench" in shown
+    assert "setup.sh" not in shown
+
+
+def said(home: Path) -> str:
+    return (home.parent / "said").read_text("utf-8")
+
+
+def started(home: Path) -> list[int]:
+    """Every process that runs with this folder in its environment."""
+    mark = f"RAG_HOME={home}".encode()
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    return alive([pid for pid in pids if mark in environment(pid)])
+
+
+def environment(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
+
+
+def services(home: Path) -> int:
+    """How many services run that were started below this folder."""
+    names = {"rag_embedder", "rag_retriever", "rag_generator", "rag_gateway"}
+    return sum(not names.isdisjoint(arguments(pid)) for pid in started(home))
+
+
+# From 5,000 passages on, it waits for a search graph.
+@pytest.mark.long
+@pytest.mark.parametrize("size", [600, 6000])
+async def test_the_growth_part_is_measured_and_written(home: Path, models: Path, size: int) -> None:
+    page = home.parent / "page.md"
+    with running([*BENCH, str(page)], home, models, f"300,{size}") as process:
+        await until(lambda: process.poll() is not None, "the part is done", seconds=400)
+        assert process.returncode == 0, said(home)
+        await until(lambda: not started(home), "every process has ended")
+    section = page.read_text("utf-8").split("## A growing index\n")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][2:]
+    assert [row.split(" | ")[:2] for row in rows] == [
+        ["| 300", "300"],
+        [f"| {size:,}", f"{size - 300:,}"],
+    ]
+    assert "[1/1] growth" in said(home)
+    assert not (home / "bench").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "ready", "through_make"),
+    [
+        pytest.param(
+            signal.SIGTERM,
+            "passages: writing",
+            True,
+            id="make, SIGTERM, measuring",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(signal.SIGINT, "", False, id="SIGINT, starting"),
+    ],
+)
+async def test_a_stopped_benchmark_leaves_no_process(
+    home: Path, models: Path, number: signal.Signals, ready: str, through_make: bool
+) -> None:
+    page = (ROOT / "docs/benchmarks.md").read_bytes()
+    make = shutil.which("make")
+    assert make or not through_make, "make is not installed"
+    through = [str(make), *installed(), "bench", "PART=growth"]
+    with running(through if through_make else BENCH, home, models, "1000000") as process:
+        await until(lambda: services(home) == 4, "the services are started", seconds=200)
+        await until(lambda: ready in said(home), "it measures", seconds=200)
+        process.send_signal(number)
+        await until(lambda: process.poll() is not None, "it has ended", seconds=120)
+        await until(lambda: not started(home), "nothing of it runs", seconds=60)
+    assert f"stopped by {number.name}" in said(home)
+    assert process.returncode != 0
+    assert (ROOT / "docs/benchmarks.md").read_bytes() == page
+    require_free()

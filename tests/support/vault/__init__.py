@@ -1,0 +1,1 @@
+"""Secrets from Vault, tested against a real one."""

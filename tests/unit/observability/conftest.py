@@ -1,0 +1,3 @@
+"""The shared fixtures of observability."""
+
+from tests.support.observability.fixtures import *

@@ -1,0 +1,1 @@
+"""Layout, imports, contracts and pages agree with each other."""

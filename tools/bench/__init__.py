@@ -1,0 +1,1 @@
+"""Speed on this machine: `python -m tools.bench [--part NAME[,NAME]] [OUTPUT]`."""

@@ -1,0 +1,117 @@
+"""Two platforms at once, measured in turns: plaintext and trusted, or this checkout and another one."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from rag_client.transport.channel import ClientCertificate, Gateway
+from rag_edge.edge_config import EdgeConfig
+from rag_local import dev_keys
+from rag_local.backends.envoy import edge
+from rag_local.backends.redis import PROGRAMS
+from rag_local.dev_certificates import Operator
+from rag_local.platform import Components, platform
+from rag_local.program import StartFailed
+from rag_local.service_processes import (
+    SERVICES,
+    ServiceProcess,
+    require_free,
+    run_services,
+    wait_healthy,
+)
+from tools.bench.load import Way, dev_token
+
+# Beside those of `make run`, which the other platform has.
+SPECS = tuple(spec.shifted(100) for spec in SERVICES)
+TENANT, RIVAL = "bench", "bench-rival"
+_READY_SECONDS = 180.0
+
+
+@contextmanager
+def pair(home: Path) -> Iterator[list[Way]]:
+    """The ways into both, that with the fewest parts first. Raises StartFailed."""
+    with plaintext(home / "plain") as plain, trusted(home / "trusted") as sealed:
+        yield [*plain, *sealed]
+
+
+@contextmanager
+def plaintext(home: Path) -> Iterator[list[Way]]:
+    """As `make run` has it: straight to the gateway; and through an Envoy with TLS."""
+    require_free(SPECS)
+    dev_keys.ensure(home / "keys")
+    header = {"GATEWAY_ADDRESS_HEADER": "x-envoy-external-address"}
+    front = SPECS[-1]
+    values = EdgeConfig(
+        port=0, gateways=(f"127.0.0.1:{front.port}",), pages=(f"127.0.0.1:{front.http_port}",)
+    )
+    with run_services(home, {"RAG_HOME": str(home.resolve()), **header}, SPECS) as services:
+        wait_healthy(services, _READY_SECONDS)
+        with edge(home, values) as outer:
+            direct = way("direct, plaintext", services, home)
+            secured = Gateway(f"localhost:{outer.port}", outer.ca)
+            pids = {**direct.pids, "envoy": outer.process.pid}
+            yield [direct, Way("edge", secured, direct.token, pids)]
+
+
+@contextmanager
+def trusted(home: Path) -> Iterator[list[Way]]:
+    """Certificates from Vault, mutual TLS everywhere, limits in Redis: with and without Envoy."""
+    with platform(home, parts=Components(vault=True, edge=True)) as started:
+        if not started.edge:
+            raise StartFailed("the edge does not run")
+        person = Operator((home / "operator").resolve())
+        folder = person.folder
+        own = ClientCertificate(folder / "tls.crt", folder / "tls.key")
+        pids = {**pids_of(started.services), "redis": _child(PROGRAMS)}
+        front = next(one.spec for one in started.services if one.spec.name == "gateway")
+        direct = Gateway(f"localhost:{front.port}", folder / "ca.crt", own)
+        secured = Gateway(started.access.target, Path(started.access.settings["RAG_CA_FILE"]))
+
+        def token() -> str:
+            return person.token.read_text().strip()
+
+        yield [
+            Way("direct, trusted", direct, token, pids),
+            Way("edge, trusted", secured, token, {**pids, "envoy": started.edge.process.pid}),
+        ]
+
+
+@contextmanager
+def checkout(root: Path, home: Path) -> Iterator[list[ServiceProcess]]:
+    """The services of another checkout, started by its own .venv, on the ports of SPECS.
+
+    Raises StartFailed. Only the services' settings are relied upon, which stay the same over versions.
+    """
+    python = root / ".venv/bin/python"
+    if not python.is_file():
+        raise StartFailed(f"BASELINE: there is no {python}: run `make run ONCE=1` in {root} first")
+    require_free(SPECS)
+    dev_keys.ensure(home / "keys")
+    specs = [
+        replace(spec, command=(str(python), "-m", spec.package), folder=root) for spec in SPECS
+    ]
+    settings = {"RAG_HOME": str(home.resolve()), "PYTHONPATH": ""}
+    with run_services(home, settings, specs) as started:
+        wait_healthy(started, _READY_SECONDS)
+        yield started
+
+
+def way(name: str, services: Sequence[ServiceProcess], home: Path, tenant: str = TENANT) -> Way:
+    """Straight to the gateway among the services, in plaintext; `home` has the key of the tokens."""
+    [front] = [one.spec for one in services if one.spec.name == "gateway"]
+    gateway = Gateway(f"127.0.0.1:{front.port}")
+    return Way(name, gateway, dev_token(home, tenant), pids_of(services))
+
+
+def pids_of(services: Sequence[ServiceProcess]) -> dict[str, int]:
+    return {service.spec.name: service.process.pid for service in services}
+
+
+def _child(names: Sequence[str]) -> int:
+    """The process of one of these names that this one has started. Raises StartFailed."""
+    for children in Path("/proc/self/task").glob("*/children"):
+        for pid in children.read_text().split():
+            if (Path("/proc") / pid / "comm").read_text().strip() in names:
+                return int(pid)
+    raise StartFailed(f"{names[0]} does not run")

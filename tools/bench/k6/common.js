@@ -1,0 +1,61 @@
+// What the scripts share: the plan that load.py writes, a caller's connection, and the summary.
+import exec from 'k6/execution';
+import grpc from 'k6/net/grpc';
+import { sleep } from 'k6';
+import { SharedArray } from 'k6/data';
+import { Counter, Trend } from 'k6/metrics';
+
+export const plan = JSON.parse(open(__ENV.PLAN));
+export const latency = new Trend('latency');
+const errors = new Counter('errors');
+const texts = new SharedArray('texts', () => JSON.parse(open(plan.texts)));
+const client = new grpc.Client();
+client.loadProtoset(plan.descriptors);
+let connected = false;
+
+const length = plan.iterations
+  ? { executor: 'shared-iterations', iterations: plan.iterations, maxDuration: '30m' }
+  : { executor: 'constant-vus', duration: `${plan.seconds}s`, gracefulStop: '60s' };
+export const options = {
+  scenarios: { load: { ...length, vus: plan.callers } },
+  summaryTrendStats: ['count', 'p(50)', 'p(95)', 'p(99)'],
+};
+
+// Says that the first calls begin: load.py reads it.
+export function setup() {
+  console.log('started');
+}
+
+export function connection() {
+  if (!connected) client.connect(plan.target, { timeout: '30s', ...plan.connect });
+  connected = true;
+  return client;
+}
+
+// Milliseconds with fractions, which Date.now() does not have.
+export const now = () => exec.instance.currentTestRunDuration;
+
+// A text that no other call of this run has.
+export const nextText = () => texts[exec.scenario.iterationInTest % texts.length];
+
+export const params = (more) => ({
+  metadata: { authorization: `Bearer ${plan.token}` }, timeout: '60s', ...more,
+});
+
+// A refused caller waits as long as the error says, so that refusals do not become the load.
+export function refused(error) {
+  errors.add(1);
+  const retry = ((error && error.details) || []).find((detail) => detail.retryDelay);
+  sleep(Math.min(retry ? parseFloat(retry.retryDelay) : 0.05, 1));
+}
+
+export function handleSummary(data) {
+  const result = { seconds: data.state.testRunDurationMs / 1000, counts: {}, trends: {} };
+  for (const [name, { type, values }] of Object.entries(data.metrics)) {
+    if (type === 'counter') result.counts[name] = values.count;
+    if (type === 'trend') {
+      result.trends[name] = [values.count, values['p(50)'], values['p(95)'], values['p(99)']];
+    }
+  }
+  return { stdout: JSON.stringify(result) };
+}

@@ -1,0 +1,197 @@
+"""Load by k6: callers in a closed loop, each with its next call as soon as its last has ended.
+
+k6 shares the cores with what it measures. Without decoding replies it uses 8% of the CPU that a search
+costs the servers (measured: 1.9 ms beside 23 ms), and the same on both sides of a ratio; so there is no
+second load generator for the ratios, and k6 is neither pinned nor niced, which would add the wait for
+a core to every latency.
+"""
+
+import json
+import math
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rag_cli.dev_tokens import Claims, fresh_token, load_key
+from rag_client.transport.channel import Gateway
+from rag_local.child import end, spawn
+from rag_local.program import StartFailed, program
+from rag_local.service_processes import ROOT
+from tools.bench.wording import passages, questions
+
+COLLECTION = "bench"
+SCRIPTS = Path(__file__).with_name("k6")
+_PASSAGES_A_DOCUMENT = 8
+_WRITERS = 8
+# More questions than this machine answers in a second.
+_MAX_RATE = 600
+_QUESTIONS = questions()
+# What k6 accepts.
+_SHORTEST, _LONGEST = 1.0, 3600.0
+# The exit code of k6 after SIGINT; its summary is complete.
+_INTERRUPTED = 105
+
+Token = Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to a gateway, and the processes behind it by name; `token` gives a valid bearer token."""
+
+    name: str
+    gateway: Gateway
+    token: Token
+    pids: Mapping[str, int]
+    descriptors: Path = ROOT / "deploy/envoy/rag.binpb"
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Milliseconds by nearest rank, and of how many calls; NaN if there was none."""
+
+    count: int = 0
+    p50: float = math.nan
+    p95: float = math.nan
+    p99: float = math.nan
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Percentiles":
+        """Of these milliseconds, of which there is at least one."""
+        ordered = sorted(values)
+        ranks = (max(math.ceil(share * len(ordered)), 1) - 1 for share in (0.50, 0.95, 0.99))
+        return cls(len(ordered), *(ordered[rank] for rank in ranks))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Duration in seconds, counters and percentiles by name; `latency` is that of successful calls."""
+
+    seconds: float
+    counts: Mapping[str, int]
+    trends: Mapping[str, Percentiles]
+
+    @property
+    def latency(self) -> Percentiles:
+        return self.trend("latency")
+
+    @property
+    def rate(self) -> float:
+        """Successful calls a second."""
+        return self.latency.count / self.seconds
+
+    @property
+    def errors(self) -> int:
+        return self.counts.get("errors", 0)
+
+    @property
+    def passage_rate(self) -> float:
+        """Passages written a second."""
+        return self.counts["passages"] / self.seconds
+
+    def trend(self, name: str) -> Percentiles:
+        return self.trends.get(name, Percentiles())
+
+
+def dev_token(home: Path, tenant: str) -> Token:
+    """Tokens of a tenant, signed with the development key of `home`."""
+    return fresh_token(load_key(home / "keys" / "dev.pem"), Claims(tenant))
+
+
+def fill(way: Way, passages_count: int, collection: str = COLLECTION) -> Result:
+    """Ingest about that many passages of 300 tokens each. Raises StartFailed if one was not accepted."""
+    texts = passages()
+    documents = [
+        "\n\n".join(islice(texts, _PASSAGES_A_DOCUMENT))
+        for _ in range(-(-passages_count // _PASSAGES_A_DOCUMENT))
+    ]
+    plan = {
+        "collection": collection,
+        "callers": min(_WRITERS, len(documents)),
+        "iterations": len(documents),
+    }
+    with _running(way, "ingest", plan, documents) as process:
+        found = _result(process)
+    if found.latency.count < len(documents):
+        raise StartFailed(f"{way.name}: {len(documents) - found.latency.count} documents refused")
+    return found
+
+
+def load(script: str, way: Way, callers: int, seconds: float) -> Result:
+    """Calls of one kind for some seconds; those begun by then are waited for and counted."""
+    plan = {"collection": COLLECTION, "callers": callers, "seconds": max(seconds, _SHORTEST)}
+    with _running(way, script, plan, _questions(seconds)) as process:
+        return _result(process)
+
+
+@contextmanager
+def background(script: str, way: Way, callers: int, nice: int) -> Iterator[Callable[[], Result]]:
+    """Calls that go on inside the block, from its beginning; the function given stops them."""
+    plan = {"collection": COLLECTION, "callers": callers, "seconds": _LONGEST}
+    with _running(way, script, plan, _questions(60), nice) as process:
+
+        def stop() -> Result:
+            process.send_signal(signal.SIGINT)
+            return _result(process)
+
+        yield stop
+
+
+def _questions(seconds: float) -> list[str]:
+    return list(islice(_QUESTIONS, int(seconds * _MAX_RATE) + 1000))
+
+
+@contextmanager
+def _running(
+    way: Way, script: str, plan: Mapping[str, object], texts: Sequence[str], nice: int = 0
+) -> Iterator["subprocess.Popen[str]"]:
+    """k6, from its first call on; its callers take some milliseconds each to be created before that."""
+    k6 = program("k6", "make test installs it")
+    with TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        (folder / "texts.json").write_text(json.dumps(texts, ensure_ascii=False), "utf-8")
+        where = {"target": way.gateway.target, "connect": _connect(way.gateway)}
+        paths = {"texts": str(folder / "texts.json"), "descriptors": str(way.descriptors)}
+        complete = {**plan, **where, **paths, "token": way.token()}
+        (folder / "plan.json").write_text(json.dumps(complete))
+        started = folder / "started"
+        process = spawn(
+            [
+                *("nice", "-n", str(nice), k6, "run", "--quiet", "--no-usage-report"),
+                *("-e", f"PLAN={folder / 'plan.json'}", f"--console-output={started}"),
+                str(SCRIPTS / f"{script}.js"),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            while process.poll() is None and not (started.exists() and started.stat().st_size):
+                time.sleep(0.02)
+            yield process
+        finally:
+            end(process, 0)
+
+
+def _connect(gateway: Gateway) -> Mapping[str, object]:
+    if not gateway.secured:
+        return {"plaintext": True}
+    tls = {"cacerts": gateway.authorities.read_text()} if gateway.authorities else {}
+    if gateway.certificate:
+        tls |= {"cert": gateway.certificate.chain.read_text()}
+        tls |= {"key": gateway.certificate.key.read_text()}
+    return {"tls": tls}
+
+
+def _result(process: "subprocess.Popen[str]") -> Result:
+    """What k6 printed. Raises StartFailed if it failed."""
+    output, _ = process.communicate()
+    if process.returncode not in (0, _INTERRUPTED):
+        raise StartFailed("k6 failed; what is above says why")
+    result = json.loads(output)
+    trends = {name: Percentiles(*values) for name, values in result["trends"].items()}
+    return Result(result["seconds"], result["counts"], trends)

@@ -1,0 +1,1 @@
+"""Generated code and checks of the protobuf contracts."""
