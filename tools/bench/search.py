@@ -87,7 +87,7 @@ def bare(models: Path, seconds: float) -> Bare:
     """The model without any service, in a process of its own."""
     folder = prepared_directory(models, BUILT_IN, "int8")
     done = run(
-        [sys.executable, Path(__file__).with_name("model_baseline.py"), folder, str(seconds)],
+        [sys.executable, "-m", "tools.bench.model_baseline", folder, str(seconds)],
         check=True,
         stdout=subprocess.PIPE,
         text=True,

@@ -9,7 +9,7 @@ write only ends the writing.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any
 
 import grpc
@@ -29,7 +29,7 @@ async def upload(call: Any, requests: Requests) -> Any:
     """Send the requests over a stream_unary call that was started without any; return its reply.
 
     Raises grpc.RpcError with the server's status. An error of the `requests` iterator is raised as it
-    is, after cancelling the call.
+    is, after cancelling the call. A generator of requests is closed when the sending ends.
     """
     status = _Status(call)
     async with _Sending(call, requests) as sending:
@@ -84,9 +84,10 @@ class _Sending:
 
     async def _send(self) -> None:
         try:
-            async for request in _each(self._requests):
-                if not await _written(self._call.write(request)):
-                    return
+            async with aclosing(_each(self._requests)) as requests:
+                async for request in requests:
+                    if not await _written(self._call.write(request)):
+                        return
         except Exception as error:
             self._error = error
             self._call.cancel()
@@ -103,7 +104,13 @@ async def _written(writing: Any) -> bool:
     return True
 
 
-async def _each(requests: Requests) -> AsyncIterator[Any]:
+async def _each(requests: Requests) -> AsyncGenerator[Any, None]:
+    """The requests one by one. Closing this closes `requests` too if it is a generator."""
+    if isinstance(requests, AsyncGenerator):
+        async with aclosing(requests):
+            async for request in requests:
+                yield request
+        return
     if isinstance(requests, AsyncIterator):
         async for request in requests:
             yield request

@@ -172,10 +172,11 @@ class Clinging:
     """Requests that end only when they are let go, however often they are cancelled."""
 
     def __init__(self) -> None:
-        self.cancelled, self.let_go = asyncio.Event(), asyncio.Event()
+        self.waiting, self.cancelled, self.let_go = (asyncio.Event() for _ in range(3))
 
     async def requests(self) -> AsyncIterator[bytes]:
         yield b"first"
+        self.waiting.set()
         while not self.let_go.is_set():
             try:
                 await self.let_go.wait()
@@ -187,7 +188,12 @@ class Clinging:
 async def test_a_caller_that_is_cancelled_while_the_sending_ends_is_cancelled(kind: str) -> None:
     clinging = Clinging()
 
-    async def answer_unread(_requests: Any, _context: Any) -> AsyncIterator[bytes]:
+    async def accept_when_sent(_requests: Any, _context: Any) -> bytes:
+        await clinging.waiting.wait()
+        return b"ok"
+
+    async def answer_when_sent(_requests: Any, _context: Any) -> AsyncIterator[bytes]:
+        await clinging.waiting.wait()
         yield b"ok"
 
     streams = kind != "upload"
@@ -202,7 +208,7 @@ async def test_a_caller_that_is_cancelled_while_the_sending_ends_is_cancelled(ki
                     break
         return "went on"
 
-    async with bare(answer_unread if streams else accept_unread, streams=streams) as begin:
+    async with bare(answer_when_sent if streams else accept_when_sent, streams=streams) as begin:
         task = asyncio.create_task(called(begin(timeout=60)))
         async with asyncio.timeout(10):
             await clinging.cancelled.wait()
@@ -211,6 +217,23 @@ async def test_a_caller_that_is_cancelled_while_the_sending_ends_is_cancelled(ki
         clinging.let_go.set()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+@pytest.mark.parametrize("piece", [SMALL, 100 * BIG], ids=["at rest", "in the middle of a write"])
+async def test_a_generator_of_requests_is_closed_when_the_sending_ends(piece: bytes) -> None:
+    closed = False
+
+    async def requests() -> AsyncIterator[bytes]:
+        nonlocal closed
+        try:
+            while True:
+                yield piece
+        finally:
+            closed = True
+
+    async with bare(accept_unread) as begin:
+        assert await request_streams.upload(begin(timeout=60), requests()) == b"ok"
+        assert closed
 
 
 async def test_leaving_the_replies_stops_the_sending() -> None:
