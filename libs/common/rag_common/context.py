@@ -1,8 +1,9 @@
 """The context of the current call: ids, deadline, language, principal."""
 
+import random
 import re
-import secrets
 import time
+from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -50,6 +51,11 @@ class CallResources(AsyncExitStack):
         super().__init__()
         self.reserved = False
 
+    async def charge(self, charging: Awaitable[None]) -> None:
+        """Await what is charged at once, and has nothing to release when the call ends."""
+        self.reserved = True
+        await charging
+
     async def reserve(self, resource: AbstractAsyncContextManager[_R]) -> _R:
         """Enter the context until the call ends. Raises what entering raises."""
         self.reserved = True
@@ -95,4 +101,12 @@ CALL: ContextVar[Call | None] = ContextVar("call", default=None)
 
 def request_id(header: str | None) -> str:
     """The caller's id if it has 1-64 letters, digits or `._:-`, else a new random one."""
-    return header if header and _REQUEST_ID.fullmatch(header) else secrets.token_hex(8)
+    return header if header and _REQUEST_ID.fullmatch(header) else random_id()
+
+
+def random_id() -> str:
+    """16 random hexadecimal digits. Not a secret: they can be guessed from others.
+
+    The system's own random numbers are a system call each, in which another thread takes the interpreter.
+    """
+    return f"{random.getrandbits(64):016x}"

@@ -3,8 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any, Protocol
@@ -12,7 +11,7 @@ from typing import Any, Protocol
 import structlog
 from opentelemetry.trace import Span
 
-from rag_common.context import Call, Principal
+from rag_common.context import Call, CallResources, Principal
 from rag_common.grpc.types import Context
 from rag_common.observability import tracing
 from rag_common.observability.tracing import CANCELLED
@@ -92,6 +91,7 @@ class ServerCall:
         self.reason = ""
         self.admitted = False
         self.counted = True
+        self._handled = False
         self._timer = asyncio.timeout(None)
 
     def timeout(self) -> asyncio.Timeout:
@@ -111,31 +111,26 @@ class ServerCall:
             self.tier = self._policy.limiter.tier(principal) if self._policy.limiter else ""
         self.admitted = True
 
-    @asynccontextmanager
-    async def resources(self) -> AsyncIterator[None]:
-        """Run the handler inside: what it reserves is released when the call ends.
+    def handling(self) -> CallResources:
+        """A context to run the handler in: what it reserves is released at its end."""
+        self._handled = True
+        return self.call.resources
 
-        A call that fails before it has reserved anything is charged as one request. Raises
-        ResourceExhausted instead of the failure if its caller has none left.
-        """
-        try:
-            async with self.call.resources:
-                yield
-                if self._is_unreserved():
-                    # Every handler admits its call; one that does not would be free of charge.
-                    raise RuntimeError(f"the handler of {self.method} has not admitted its call")
-        except errors.AppError:
-            if self._is_unreserved():
-                await self._count()
-            raise
+    def require_reserved(self) -> None:
+        """Raise RuntimeError if the handler has not admitted its call, which would be free of charge."""
+        if self._is_unreserved():
+            raise RuntimeError(f"the handler of {self.method} has not admitted its call")
+
+    async def charge_refused(self) -> None:
+        """Charge a call that failed before it reserved anything as one request. Raises ResourceExhausted."""
+        if not self._handled or not self._is_unreserved():
+            return
+        if self._policy.limiter and self.call.principal:
+            await self._policy.limiter.count(self.call.principal)
 
     def _is_unreserved(self) -> bool:
         has_limits = self._policy.limiter is not None and self.call.principal is not None
         return has_limits and not self.call.resources.reserved
-
-    async def _count(self) -> None:
-        if self._policy.limiter and self.call.principal:
-            await self._policy.limiter.count(self.call.principal)
 
     def failure(self, error: Exception) -> errors.AppError:
         """The error to send to the caller: an AppError as it is, any other as Internal without details."""
@@ -202,9 +197,12 @@ class Admission:
         self._held: Counter[str] = Counter()
         self._total = 0
 
-    @contextmanager
-    def room(self, tenant: str) -> Iterator[None]:
-        """Count one call of the tenant inside the block. Raises ResourceExhausted."""
+    def room(self, tenant: str) -> "Room":
+        """A context that counts one call of the tenant. Entering it raises ResourceExhausted."""
+        return Room(self, tenant)
+
+    def enter(self, tenant: str) -> None:
+        """Count one more call of the tenant. Raises ResourceExhausted."""
         if self._total >= self._max_calls or self._over_share(tenant):
             raise errors.ConcurrencyLimit(
                 "too many calls at once",
@@ -213,13 +211,13 @@ class Admission:
             )
         self._held[tenant] += 1
         self._total += 1
-        try:
-            yield
-        finally:
-            self._total -= 1
-            self._held[tenant] -= 1
-            if not self._held[tenant]:
-                del self._held[tenant]
+
+    def leave(self, tenant: str) -> None:
+        """Count one call of the tenant less."""
+        self._total -= 1
+        self._held[tenant] -= 1
+        if not self._held[tenant]:
+            del self._held[tenant]
 
     def _over_share(self, tenant: str) -> bool:
         if self._total * 2 < self._max_calls:
@@ -228,3 +226,19 @@ class Admission:
         alone = self._max_calls - self._max_calls // _RESERVE_DIVISOR
         share = alone if tenants == 1 else max(1, self._max_calls // tenants)
         return self._held[tenant] >= share
+
+
+class Room:
+    """One call's room in the service, while the block runs."""
+
+    __slots__ = ("_admission", "_tenant")
+
+    def __init__(self, admission: Admission, tenant: str) -> None:
+        self._admission = admission
+        self._tenant = tenant
+
+    def __enter__(self) -> None:
+        self._admission.enter(self._tenant)
+
+    def __exit__(self, *_: object) -> None:
+        self._admission.leave(self._tenant)

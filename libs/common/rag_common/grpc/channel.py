@@ -1,8 +1,8 @@
 """A gRPC channel that reconnects when its certificate is renewed, without interrupting running calls."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ class Channel:
     def __init__(self, open_: Open, certificate: Certificate | None, grace: float) -> None:
         self._open = open_
         self._grace = grace
-        self._current = _Connection(open_(certificate))
+        self._current = Connection(open_(certificate))
         self._replacing: set[asyncio.Task[None]] = set()
         # Replacements run one at a time, or a slow one with an older certificate could come last.
         self._replace_lock = asyncio.Lock()
@@ -45,15 +45,10 @@ class Channel:
         """Many messages each way."""
         return self._method("stream_stream", method, how, named)
 
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Keep the current connection open inside the block."""
-        connection = self._current
-        connection.hold()
-        try:
-            yield
-        finally:
-            connection.release()
+    def hold(self) -> "Connection":
+        """Keep the current connection open until its `release` is called, and return it."""
+        self._current.hold()
+        return self._current
 
     def renew(self, certificate: Certificate) -> None:
         """Connect with the certificate, use that connection for new calls, and let running calls end."""
@@ -78,9 +73,9 @@ class Channel:
         finally:
             await old.channel.close()
 
-    async def _connected(self, certificate: Certificate) -> "_Connection":
+    async def _connected(self, certificate: Certificate) -> "Connection":
         """A new connection; it may still be connecting if that takes over `_CONNECT_SECONDS`."""
-        new = _Connection(self._open(certificate))
+        new = Connection(self._open(certificate))
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CONNECT_SECONDS):
@@ -107,7 +102,7 @@ class Method:
         return self._current()(*request, **options)
 
 
-class _Connection:
+class Connection:
     """One connection, the methods bound to it, and how many calls hold it."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:

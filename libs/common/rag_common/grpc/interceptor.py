@@ -2,12 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 import grpc
+from opentelemetry.trace import Span
 
 from rag_common.context import CALL, TENANT_HEADER, Call, request_id
 from rag_common.grpc import codec
@@ -18,7 +20,7 @@ from rag_common.grpc.ports import ServerSecurity
 from rag_common.grpc.types import Context, Handler
 from rag_common.observability import tracing
 from rag_common.observability.metrics import deadline_label
-from rag_common.observability.setup import Telemetry
+from rag_common.observability.setup import ServedSpan, Telemetry
 from rag_contract import errors
 
 _END = object()
@@ -51,6 +53,16 @@ class Limits:
     def too_short(self) -> float:
         """The deadline in seconds under which no call can be expected to succeed."""
         return max(self.short_deadline, self.min_budget)
+
+
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """A method as calls of it are served: its path, its name in metrics and spans, its access policy."""
+
+    path: str
+    name: str
+    attributes: Mapping[str, str]
+    policy: AccessPolicy
 
 
 class _ClientGone(Exception):
@@ -116,7 +128,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         around = self._around_stream if handler.response_streaming else self._around_unary
         behave = getattr(handler, codec.kind(handler))
         decode, encode = codec.reader(handler, max_bytes), codec.writer(handler)
-        wrapped: Handler = make(around(method, decode, behave, encode))
+        wrapped: Handler = make(around(self._method(method, known=True), decode, behave, encode))
         return wrapped
 
     def _unknown(self, method: str) -> Handler:
@@ -125,29 +137,30 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             yield
 
         handler: Handler = grpc.stream_stream_rpc_method_handler(
-            self._around_stream(method, _unchanged, refuse, _unchanged)
+            self._around_stream(self._method(method, known=False), _unchanged, refuse, _unchanged)
         )
         return handler
 
     def _around_unary(
-        self, method: str, decode: Codec, behave: Callable[..., Awaitable[Any]], encode: Codec
+        self, method: "_Method", decode: Codec, behave: Callable[..., Awaitable[Any]], encode: Codec
     ) -> Callable[..., Any]:
         async def unary(request: Any, context: Context) -> Any:
-            with self._call(method, context) as served:
+            with _Serving(self, method, context) as served:
                 try:
                     async with served.timeout():
                         await served.admit(context)
                         with self._admission.room(served.call.tenant):
-                            async with served.resources():
+                            async with served.handling():
                                 message = _naming(served.call, decode(request))
                                 reply = encode(await behave(message, context))
+                                served.require_reserved()
                     # A handler that replies early leaves some of the requests unread.
                     await self._discard(served, request)
                     return reply
                 except asyncio.CancelledError as error:
                     failure = served.stray_cancellation(error)
                 except Exception as error:
-                    failure = served.failure(error)
+                    failure = await _charged(served, error)
                 await self._discard(served, request)
                 return await served.abort(context, failure)
 
@@ -155,7 +168,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _around_stream(
         self,
-        method: str,
+        method: "_Method",
         decode: Codec,
         behave: Callable[..., AsyncGenerator[Any, None]],
         encode: Codec,
@@ -163,15 +176,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         # Writes instead of yielding: if the client disconnects while a message is being sent, gRPC
         # leaves a generator, and so the end of the call, to the garbage collector.
         async def stream(request: Any, context: Context) -> None:
-            with self._call(method, context) as served:
+            with _Serving(self, method, context) as served:
                 try:
                     async with served.timeout():
                         await served.admit(context)
                     with self._admission.room(served.call.tenant):
-                        async with served.resources():
+                        async with served.handling():
                             message = _naming(served.call, decode(request))
                             messages = behave(message, context)
                             await self._pass_on(served, messages, encode, context)
+                            served.require_reserved()
                     await self._discard(served, request)
                     return
                 except _ClientGone as error:
@@ -179,7 +193,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 except asyncio.CancelledError as error:
                     failure = served.stray_cancellation(error)
                 except Exception as error:
-                    failure = served.failure(error)
+                    failure = await _charged(served, error)
                 await self._discard(served, request)
                 await served.abort(context, failure)
 
@@ -198,30 +212,6 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     return
                 await _send(encode(message), context, served.call.remaining)
 
-    @contextmanager
-    def _call(self, method: str, context: Context) -> Iterator[ServerCall]:
-        metadata = _metadata(context)
-        # Callers can invent method names; the number of label values must stay bounded.
-        name = method.lstrip("/") if method in self._wrapped else "_OTHER"
-        attributes = {"rpc.system.name": "grpc", "rpc.method": name}
-        with self._telemetry.serving(name, metadata, attributes) as span:
-            call = self._begin(metadata, tracing.trace_id(span), context.time_remaining())
-            token = CALL.set(call)
-            served = ServerCall(method, metadata, call, self._policy(method), self._check, span)
-            self._in_flight += 1
-            self._metrics.in_flight.inc()
-            self._idle.clear()
-            try:
-                yield served
-            except asyncio.CancelledError:
-                served.cancelled()
-                raise
-            finally:
-                self._release(served)
-                served.report()
-                self._count(served, name)
-                CALL.reset(token)
-
     async def _discard(self, served: ServerCall, request: Any) -> None:
         """Read what the client still streams, now that the status is known.
 
@@ -233,6 +223,32 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         await (
             self._admitted_discarder if served.admitted else self._unauthenticated_discarder
         ).discard(request)
+
+    def enter(
+        self, method: "_Method", context: Context, span: Span, metadata: Metadata
+    ) -> ServerCall:
+        """Begin to serve a call, which counts as one of those in flight."""
+        call = self._begin(metadata, tracing.trace_id(span), context.time_remaining())
+        served = ServerCall(method.path, metadata, call, method.policy, self._check, span)
+        self._in_flight += 1
+        self._metrics.in_flight.inc()
+        self._idle.clear()
+        return served
+
+    def leave(self, method: "_Method", served: ServerCall) -> None:
+        """Log and measure a call that has ended."""
+        self._release(served)
+        served.report()
+        seconds = time.monotonic() - served.call.started
+        deadline = deadline_label(served.call, served.outcome)
+        labels = method.name, served.outcome, served.tier, deadline
+        self._metrics.calls.labels(*labels).observe(seconds)
+        if served.reason:
+            self._metrics.refusals.labels(served.reason).inc()
+
+    def serving(self, method: "_Method", metadata: Metadata) -> ServedSpan:
+        """The span of a call of the method."""
+        return self._telemetry.serving(method.name, metadata, method.attributes)
 
     def _release(self, served: ServerCall) -> None:
         """Remove the call from those in flight; calling it again has no effect."""
@@ -255,12 +271,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             hurried=remaining is not None and remaining < self._limits.too_short,
         )
 
-    def _count(self, served: ServerCall, name: str) -> None:
-        seconds = time.monotonic() - served.call.started
-        deadline = deadline_label(served.call, served.outcome)
-        self._metrics.calls.labels(name, served.outcome, served.tier, deadline).observe(seconds)
-        if served.reason:
-            self._metrics.refusals.labels(served.reason).inc()
+    def _method(self, path: str, *, known: bool) -> "_Method":
+        # Callers can invent method names; the number of label values must stay bounded.
+        name = path.lstrip("/") if known else "_OTHER"
+        attributes = {"rpc.system.name": "grpc", "rpc.method": name}
+        return _Method(path, name, attributes, self._policy(path))
 
     def _policy(self, method: str) -> AccessPolicy:
         service = method[1:].partition("/")[0]
@@ -278,6 +293,48 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             raise errors.DeadlineExceeded(
                 "too little time is left before the deadline", metadata={"stage": "admission"}
             )
+
+
+class _Serving:
+    """One call, from its arrival to its log line. A class: nested generators would cost more than the rest."""
+
+    __slots__ = ("_interceptor", "_method", "_served", "_span", "_token")
+
+    def __init__(self, interceptor: CallInterceptor, method: _Method, context: Context) -> None:
+        metadata = _metadata(context)
+        self._interceptor = interceptor
+        self._method = method
+        self._span = interceptor.serving(method, metadata)
+        self._served = interceptor.enter(method, context, self._span.span, metadata)
+
+    def __enter__(self) -> ServerCall:
+        self._span.__enter__()
+        self._token = CALL.set(self._served.call)
+        return self._served
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            self._served.cancelled()
+        try:
+            self._interceptor.leave(self._method, self._served)
+        finally:
+            CALL.reset(self._token)
+            self._span.__exit__()
+
+
+async def _charged(served: ServerCall, error: Exception) -> errors.AppError:
+    """What to tell the caller of the error, for which its quota is charged where nothing else was."""
+    if isinstance(error, errors.AppError):
+        try:
+            await served.charge_refused()
+        except Exception as refused:
+            return served.failure(refused)
+    return served.failure(error)
 
 
 def _metadata(context: Context) -> Metadata:

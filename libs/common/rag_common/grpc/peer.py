@@ -4,14 +4,16 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from types import TracebackType
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from opentelemetry import context as contexts
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import SpanKind
 
 from rag_common.context import CALL, TENANT_HEADER, Call
 from rag_common.grpc.channel import Channel, open_channel
@@ -56,15 +58,16 @@ class Peer:
         An error of the `expected` kinds is a normal result, such as NotFound for an existence check:
         it is raised too, but does not mark the call's span as failed.
         """
-        with self._calling(method, timeout, expected=expected) as options:
-            return await method(request, **options)
+        with self._calling(method, timeout, expected=expected) as call:
+            return await method(request, timeout=call.timeout, metadata=call.metadata)
 
     async def upload(
         self, method: Any, requests: AsyncIterator[Any], *, timeout: float | None = None
     ) -> Any:
         """Call with a stream of messages and wait. An error of the `requests` iterator is raised as it is."""
-        with self._calling(method, timeout) as options:
-            return await request_streams.upload(method(**options), requests)
+        with self._calling(method, timeout) as call:
+            begun = method(timeout=call.timeout, metadata=call.metadata)
+            return await request_streams.upload(begun, requests)
 
     async def prompt(self, method: Any, request: Any, *, start: float) -> Any:
         """Call and wait for the one reply and the end of the call. Raises AppError.
@@ -101,7 +104,8 @@ class Peer:
         that works for long sends them before it begins (`send_initial_metadata`). `convert`
         maps each reply; what becomes None is left out.
         """
-        with self._calling(method, timeout, streams=True) as options:
+        with self._calling(method, timeout, current=False) as begun:
+            options = {"timeout": begun.timeout, "metadata": begun.metadata}
             if isinstance(request, AsyncIterator):
                 call = method(**options)
                 replies = request_streams.converse(call, request)
@@ -132,63 +136,114 @@ class Peer:
     async def serving(self) -> None:
         """Return where the peer says SERVING; raise Unavailable where it does not, within a second."""
         stub = health_pb2_grpc.HealthStub(self.channel)
-        with peer_errors(self.name), self.channel.hold():
+        connection = self.channel.hold()
+        try:
             reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_CHECK_SECONDS)
+        except grpc.RpcError as error:
+            raise error_of(error, self.name) from error
+        finally:
+            connection.release()
         if reply.status != health_pb2.HealthCheckResponse.SERVING:
             raise errors.DependencyDown(f"{self.name} is not serving", metadata={"peer": self.name})
 
-    @contextmanager
+    def measure(self, method: str, code: str, seconds: float, deadline: str) -> None:
+        """Add a call to the metric of calls to other services."""
+        self._calls.labels(self.name, method, code, deadline).observe(seconds)
+
     def _calling(
         self,
         method: Any,
         timeout: float | None,
         *,
-        streams: bool = False,
+        current: bool = True,
         expected: tuple[type[errors.AppError], ...] = (),
-    ) -> Iterator[dict[str, Any]]:
-        call = CALL.get()
-        budget = self._timeout if timeout is None else timeout
-        if call:
-            budget = min(budget, _round_down(call.remaining - _MARGIN))
-        if budget <= 0:
-            raise errors.DeadlineExceeded(
-                f"no time is left for {self.name}", metadata={"stage": self.name}
-            )
-        name: str = method.name
-        attributes = {
-            "rpc.system.name": "grpc",
-            "rpc.method": name,
-            "server.address": self.name,
-        }
-        span = tracing.start_span(name, SpanKind.CLIENT, attributes)
-        with (
-            tracing.ending(span)
-            if streams
-            else tracing.use_span(span, end_on_exit=True, expected=expected),
-            self._measured(name, span, call),
-            peer_errors(self.name),
-            self.channel.hold(),
-        ):
-            yield {"timeout": budget, "metadata": _metadata(call, span)}
+    ) -> "_OutgoingCall":
+        seconds = self._timeout if timeout is None else timeout
+        return _OutgoingCall(self, method, seconds, current=current, expected=expected)
 
-    @contextmanager
-    def _measured(self, name: str, span: Span, serving: Call | None) -> Iterator[None]:
-        """Measure the call by its status; `serving` is the incoming call that it belongs to, or None."""
-        began = time.monotonic()
+
+class _OutgoingCall:
+    """One call to a peer: its deadline, span, headers and metrics; raises the contract's errors.
+
+    `timeout` is what is left of the call that is being served, at most the peer's own. `current` is whether
+    the span is the current one inside the block: not for what hands out values in between, as a generator
+    would leave its own span behind as that of its consumer. An error of the `expected` kinds does not mark
+    the span as failed. A class, because nested generators would cost more than the call's own work.
+    """
+
+    __slots__ = (
+        "_before", "_began", "_connection", "_expected", "_method", "_peer", "_serving", "_span",
+        "current", "metadata", "timeout",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        peer: Peer,
+        method: Any,
+        timeout: float,
+        *,
+        current: bool = True,
+        expected: tuple[type[errors.AppError], ...] = (),
+    ) -> None:
+        self._peer = peer
+        self._method: str = method.name
+        self.timeout = timeout
+        self.current = current
+        self._expected = expected
+        self.metadata: tuple[tuple[str, str], ...] = ()
+
+    def __enter__(self) -> "_OutgoingCall":
+        peer, name = self._peer, self._peer.name
+        call = self._serving = CALL.get()
+        if call:
+            self.timeout = min(self.timeout, _round_down(call.remaining - _MARGIN))
+        if self.timeout <= 0:
+            raise errors.DeadlineExceeded(f"no time is left for {name}", metadata={"stage": name})
+        self._before = contexts.get_current()
+        self._span = tracing.start_span(
+            self._method,
+            SpanKind.CLIENT,
+            {"rpc.system.name": "grpc", "rpc.method": self._method, "server.address": name},
+        )
+        inside = trace.set_span_in_context(self._span, self._before)
+        if call:
+            self.metadata = _metadata(call, inside)
+        if self.current:
+            contexts.attach(inside)
+        self._connection = peer.channel.hold()
+        self._began = time.monotonic()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._connection.release()
+        if isinstance(error, grpc.RpcError):
+            failure = error_of(error, self._peer.name)
+            self._end(failure)
+            raise failure from error
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
         code = "OK"
-        try:
-            yield
-        except errors.AppError as error:
-            code = status.code(error).name
-            raise
-        except BaseException:
-            code = tracing.CANCELLED
-            raise
-        finally:
+        if error is not None:
+            is_ours = isinstance(error, errors.AppError)
+            code = status.code(error).name if is_ours else tracing.CANCELLED
+        span = self._span
+        if span.is_recording():
             span.set_attribute("rpc.response.status_code", code)
-            seconds = time.monotonic() - began
-            deadline = deadline_label(serving, code)
-            self._calls.labels(self.name, name, code, deadline).observe(seconds)
+            if error is not None and not isinstance(error, self._expected):
+                tracing.fail(span, tracing.reason(error))
+        self._peer.measure(
+            self._method, code, time.monotonic() - self._began, deadline_label(self._serving, code)
+        )
+        if self.current:
+            # Not by a token: a stream's generator may be resumed in another task than it began in.
+            contexts.attach(self._before)
+        span.end()
 
 
 def _round_down(seconds: float) -> float:
@@ -199,31 +254,25 @@ def _round_down(seconds: float) -> float:
     return math.floor(seconds / step) * step
 
 
-def _metadata(call: Call | None, span: Span) -> tuple[tuple[str, str], ...]:
-    """The headers that propagate the current call's context; empty outside of a call."""
-    if not call:
-        return ()
+def _metadata(call: Call, context: contexts.Context) -> tuple[tuple[str, str], ...]:
+    """The headers that propagate the current call's context, whose span is that of `context`."""
     headers: dict[str, str] = {}
-    tracing.PROPAGATOR.inject(headers, trace.set_span_in_context(span))
+    tracing.PROPAGATOR.inject(headers, context)
     tenant = ((TENANT_HEADER, call.tenant),) if call.tenant else ()
     # Header values are printable ASCII; what came in as a header was.
     language = (("accept-language", call.language),) if call.language else ()
     return (*headers.items(), ("x-request-id", call.request_id), *tenant, *language)
 
 
-@contextmanager
-def peer_errors(name: str) -> Iterator[None]:
-    """Turn gRPC's error into the AppError that the peer raised, or the nearest."""
-    try:
-        yield
-    except grpc.RpcError as error:
-        failure = status.from_rpc_error(error, name)
-        if isinstance(failure, errors.Cancelled):
-            # This side did not cancel it, so the peer stopped during the call.
-            failure = errors.DependencyDown(
-                f"{name} stopped during the call", metadata={"peer": name}, retry_after=0.5
-            )
-        raise failure from error
+def error_of(error: grpc.RpcError, name: str) -> errors.AppError:
+    """The AppError that the peer of this name raised, or the nearest to gRPC's error."""
+    failure = status.from_rpc_error(error, name)
+    if isinstance(failure, errors.Cancelled):
+        # This side did not cancel it, so the peer stopped during the call.
+        return errors.DependencyDown(
+            f"{name} stopped during the call", metadata={"peer": name}, retry_after=0.5
+        )
+    return failure
 
 
 @asynccontextmanager

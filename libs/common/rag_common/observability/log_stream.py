@@ -13,6 +13,8 @@ MAX_LINES, MAX_BYTES = 20_000, 8 * 2**20
 # How long the process's exit waits for queued lines to be written.
 _CLOSE_SECONDS = 2.0
 _BATCH = 256
+# Lines are written together: a thread that wakes for each takes the interpreter from the calls.
+_COLLECT_SECONDS = 0.05
 
 
 class LogStream:
@@ -41,6 +43,7 @@ class LogStream:
         self._lock = threading.Lock()
         self._waiting_bytes = 0
         self._lost = 0
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -68,6 +71,7 @@ class LogStream:
     def close(self) -> None:
         """Return when all lines have been written, or after two seconds."""
         atexit.unregister(self.close)
+        self._closing.set()
         self._queue.put(None)
         self._thread.join(_CLOSE_SECONDS)
 
@@ -85,7 +89,7 @@ class LogStream:
                 self._resumed(lost)
 
     def _next_batch(self) -> tuple[list[bytes], bool]:
-        """Wait for a line and return it with up to `_BATCH` queued ones, and whether they are the last."""
+        """Wait for a line, and a moment for more; return up to `_BATCH`, and whether they are the last."""
         lines: list[bytes] = []
         try:
             while len(lines) < _BATCH:
@@ -93,9 +97,16 @@ class LogStream:
                 if line is None:
                     return lines, True
                 lines.append(line)
+                if len(lines) == 1:
+                    self._collect()
         except Empty:
             pass
         return lines, False
+
+    def _collect(self) -> None:
+        """Give further lines time to arrive, unless a batch of them is there or the stream is closed."""
+        if self._queue.qsize() < _BATCH:
+            self._closing.wait(_COLLECT_SECONDS)
 
     def _written(self, data: bytes) -> bool:
         """Write all the data, however long that takes; False if the output is closed."""

@@ -1,5 +1,6 @@
 """The log pipeline, for structlog and for libraries that use `logging`: JSON lines or console text."""
 
+import json
 import logging
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
@@ -23,6 +24,9 @@ _STREAMS: list[LogStream | TextIO] = []
 
 log = structlog.get_logger()
 
+# One for all lines: json.dumps makes one for each call with a `default`. Redaction leaves plain values.
+_JSON = json.JSONEncoder(default=repr)
+
 
 def configure(service: str, level: str = "info", form: str = "auto") -> None:
     """Write events of at least `level` to standard output, redacted, one line each.
@@ -35,7 +39,6 @@ def configure(service: str, level: str = "info", form: str = "auto") -> None:
     stream = _open_stream()
     console = form == "console" or (form == "auto" and sys.stdout.isatty())
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _ContextFields(service),
@@ -48,7 +51,7 @@ def configure(service: str, level: str = "info", form: str = "auto") -> None:
     render: Any = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if console
-        else structlog.processors.JSONRenderer()
+        else _render_json
     )
     structlog.configure(
         processors=[*shared, render],
@@ -99,6 +102,10 @@ def _resumed(lines: int) -> None:
         lines=lines,
         message="standard output was not read, and the queue of lines was full",
     )
+
+
+def _render_json(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+    return _JSON.encode(event)
 
 
 def _notify_listeners(

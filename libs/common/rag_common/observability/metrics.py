@@ -18,6 +18,7 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -42,7 +43,31 @@ def deadline_label(call: Call | None, code: str) -> str:
     return "short" if call and call.hurried and code == "DEADLINE_EXCEEDED" else ""
 
 
-class ExemplarHistogram(Histogram):
+class _ResolvedOnce(MetricWrapperBase):
+    """Remembers the metric of each set of label values, which prometheus_client looks up under a lock."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._resolved: dict[tuple[object, ...], Any] = {}
+
+    def labels(self, *values: object, **named: object) -> Any:
+        """The metric of these label values."""
+        if named:
+            return super().labels(*values, **named)
+        if values not in self._resolved:
+            self._resolved[values] = super().labels(*values)
+        return self._resolved[values]
+
+
+class _Counter(_ResolvedOnce, Counter):
+    pass
+
+
+class _Gauge(_ResolvedOnce, Gauge):
+    pass
+
+
+class ExemplarHistogram(_ResolvedOnce, Histogram):
     """A histogram whose buckets remember the trace of a value that fell into them, now and then."""
 
     _exemplar_at = 0.0
@@ -109,7 +134,7 @@ class Metrics:
 
     def counter(self, name: str, help_: str, labels: Sequence[str] = ()) -> Counter:
         """A count that only grows; Prometheus sees it with _total behind its name."""
-        return Counter(name, help_, labels, registry=self.registry)
+        return _Counter(name, help_, labels, registry=self.registry)
 
     def gauge(
         self,
@@ -119,7 +144,7 @@ class Metrics:
         read: Callable[[], float] | None = None,
     ) -> Gauge:
         """A value that goes up and down; `read`, if there is one, gives it at each collection."""
-        gauge = Gauge(name, help_, labels, registry=self.registry)
+        gauge = _Gauge(name, help_, labels, registry=self.registry)
         if read:
             gauge.set_function(read)
         return gauge

@@ -2,8 +2,8 @@
 
 import logging as standard_logging
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 
 from opentelemetry import context as contexts
 from opentelemetry import trace
@@ -32,10 +32,9 @@ class Telemetry:
         self._tracer = tracer_provider.get_tracer(tracing.SCOPE) if tracer_provider else None
         self._closing = ExitStack()
 
-    @contextmanager
     def serving(
         self, name: str, headers: Mapping[str, str] | None, attributes: Attributes
-    ) -> Iterator[Span]:
+    ) -> "ServedSpan":
         """Serve a call inside: a span below the one that `traceparent` names, or the root of a new trace.
 
         An error in the block does not mark the span as failed: whether the fault is the server's is for
@@ -49,14 +48,7 @@ class Telemetry:
             span = trace.get_current_span(context)
             if not span.get_span_context().is_valid:
                 span = tracing.new_trace()
-        before = contexts.get_current()
-        contexts.attach(trace.set_span_in_context(span, context))
-        try:
-            yield span
-        finally:
-            # Not by a token: a stream may end in another task than it began in.
-            contexts.attach(before)
-            span.end()
+        return ServedSpan(span, context)
 
     def close(self) -> None:
         """Send what is left, for a few seconds at most."""
@@ -65,6 +57,26 @@ class Telemetry:
     def on_close(self, close: Callable[[], None]) -> None:
         """Have `close` called at the end, before what was added earlier."""
         self._closing.callback(close)
+
+
+class ServedSpan:
+    """The span of a call that is being served: the current one inside the block, and ended with it."""
+
+    __slots__ = ("_before", "_inside", "span")
+
+    def __init__(self, span: Span, context: contexts.Context) -> None:
+        self.span = span
+        self._inside = trace.set_span_in_context(span, context)
+        self._before = contexts.get_current()
+
+    def __enter__(self) -> Span:
+        contexts.attach(self._inside)
+        return self.span
+
+    def __exit__(self, *_: object) -> None:
+        # Not by a token: a stream may end in another task than it began in.
+        contexts.attach(self._before)
+        self.span.end()
 
 
 def configure(service: str, version: str, region: str = "") -> Telemetry:

@@ -7,7 +7,7 @@ have their own provider.
 """
 
 import asyncio
-import secrets
+import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -165,7 +165,8 @@ def unrecorded(span: Span) -> Span:
 def new_trace() -> Span:
     """The root of a trace that this process does not record: it has ids, and others may record it."""
     flags = TraceFlags(TraceFlags.SAMPLED)
-    ids = secrets.randbits(128), secrets.randbits(64)
+    # As OpenTelemetry's own generator does it.
+    ids = random.getrandbits(128), random.getrandbits(64)
     return NonRecordingSpan(SpanContext(*ids, is_remote=False, trace_flags=flags))
 
 

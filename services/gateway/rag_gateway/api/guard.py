@@ -81,13 +81,23 @@ class RequestGuard:
         call, principal = _caller()
         authorized = None
         if collections is not None:
-            with self._audit.authorising(self._prefix + method, principal, ", ".join(collections)):
+            try:
                 authorized = collections_for(principal, collections)
+            except errors.PermissionDenied as error:
+                target = ", ".join(collections)
+                self._audit.authorisation_refused(error, self._prefix + method, principal, target)
+                raise
         deferred_tokens = cost.tokens if retryable else 0
         now = Cost(cost.requests, cost.tokens - deferred_tokens, cost.stream)
         with tracing.span("limits"):
-            usage = await call.resources.reserve(self._quotas.reserve(principal, now))
+            usage = await self._reserved(call, principal, now)
         return Permit(call, principal, authorized, usage, deferred_tokens)
+
+    async def _reserved(self, call: Call, principal: Principal, cost: Cost) -> Usage:
+        if cost.tokens or cost.stream:
+            return await call.resources.reserve(self._quotas.reserve(principal, cost))
+        await call.resources.charge(self._quotas.charge(principal, cost.requests))
+        return Usage()
 
     def audited(
         self, event: Event, method: str, target: str = ""

@@ -111,25 +111,19 @@ class Audit:
             None, wrapper_class=structlog.make_filtering_bound_logger(0)
         )
 
-    @contextmanager
-    def authenticating(self, method: str) -> Iterator[None]:
+    def authentication_refused(self, method: str, error: errors.AppError) -> None:
         """Audit a failed authentication with its reason, without the credential."""
-        try:
-            yield
-        except (errors.Unauthenticated, errors.PermissionDenied) as error:
-            self._refused(Event.AUTHENTICATION_REFUSED, method, error, None)
-            raise
+        self._refused(Event.AUTHENTICATION_REFUSED, method, error, None)
 
-    @contextmanager
-    def authorising(
-        self, method: str = "", principal: Principal | None = None, target: str = ""
-    ) -> Iterator[None]:
+    def authorisation_refused(
+        self,
+        error: errors.AppError,
+        method: str = "",
+        principal: Principal | None = None,
+        target: str = "",
+    ) -> None:
         """Audit a refused authorisation. `principal` defaults to the current call's caller."""
-        try:
-            yield
-        except errors.PermissionDenied as error:
-            self._refused(Event.AUTHORISATION_REFUSED, method, error, principal, target)
-            raise
+        self._refused(Event.AUTHORISATION_REFUSED, method, error, principal, target)
 
     @contextmanager
     def audited(self, event: Event, method: str, target: str = "") -> Iterator[AuditedAction]:

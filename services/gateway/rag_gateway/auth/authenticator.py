@@ -44,12 +44,18 @@ class Authenticator:
     async def __call__(self, method: str, metadata: dict[str, str]) -> Principal:
         """The caller of `method`. Raises Unauthenticated, PermissionDenied, Unavailable."""
         ADDRESS.set(metadata.get(self._address_header, "")[:64])
-        with self._audit.authenticating(method):
+        try:
             text = _bearer(metadata)
             verifier = self._keys if text.startswith(PREFIX) else self._tokens
             principal = await verifier.principal(text)
-        with self._audit.authorising(method, principal):
+        except (errors.Unauthenticated, errors.PermissionDenied) as error:
+            self._audit.authentication_refused(method, error)
+            raise
+        try:
             self._policy.authorize(method, principal)
+        except errors.PermissionDenied as error:
+            self._audit.authorisation_refused(error, method, principal)
+            raise
         return principal
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+from google.protobuf.duration_pb2 import Duration
+
 from rag.embedder.v1 import embedder_service_pb2 as pb
 from rag.embedder.v1.embedder_service_pb2_grpc import EmbedderServiceStub
 from rag.retriever.v1.retriever_service_pb2 import TextChunk, VectorChunk
@@ -36,9 +38,9 @@ class Embedder:
         [embedding] = reply.embeddings
         timings = reply.timings
         seconds = {
-            "embed.queue": timings.queue.ToNanoseconds() / 1e9,
-            "embed.tokenize": timings.tokenize.ToNanoseconds() / 1e9,
-            "embed.inference": timings.inference.ToNanoseconds() / 1e9,
+            "embed.queue": _seconds(timings.queue),
+            "embed.tokenize": _seconds(timings.tokenize),
+            "embed.inference": _seconds(timings.inference),
         }
         return Vectors(
             embedding.dense if dense else None,
@@ -87,6 +89,10 @@ class Embedder:
         async for reply in replies:
             pairs = zip(sent.pop(0), reply.batch.embeddings, strict=True)
             yield [VectorChunk(chunk=chunk, dense=e.dense, sparse=e.sparse) for chunk, e in pairs]
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.seconds + duration.nanos / 1e9
 
 
 def _in_context(title: str, chunk: TextChunk) -> str:

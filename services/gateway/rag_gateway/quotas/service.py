@@ -1,17 +1,20 @@
 """Token-bucket quotas: reserve the estimated cost before a call, settle the actual cost after it."""
 
 import math
-import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rag_common.aio import BackgroundTasks, periodic
-from rag_common.context import Principal
+from rag_common.context import Principal, random_id
 from rag_contract import errors
 from rag_gateway.leases import Lease
 from rag_gateway.quotas.buckets import Buckets, Decision, Request, wait
 from rag_gateway.quotas.tiers import LimitRule, Quota, Tiers, Unit, limit_rules, quota
+
+# The rules of this many callers, tenants with their credentials, are kept.
+_CACHED_CALLERS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,11 @@ class Quotas:
         self._buckets = buckets
         self._lease_seconds = lease_seconds
         self._background = BackgroundTasks()
+        self._rules = lru_cache(_CACHED_CALLERS)(self._limit_rules)
+
+    async def charge(self, principal: Principal, requests: int = 1) -> None:
+        """Charge requests, of which nothing is ever returned. Raises RateLimited."""
+        await self._acquire(principal, Cost(requests))
 
     @asynccontextmanager
     async def reserve(self, principal: Principal, cost: Cost) -> AsyncIterator[Usage]:
@@ -97,7 +105,7 @@ class Quotas:
 
     async def status(self, principal: Principal) -> QuotaStatus:
         """What remains of each of the caller's limits."""
-        rules = list(limit_rules(principal, self._tiers.tier_for(principal.tenant, principal.tier)))
+        rules = self._rules(principal.tenant, principal.tier, principal.credential)
         requests = [Request(rule.bucket, 0) for rule in rules]
         decision = await self._buckets.acquire(principal.tenant, requests, self._lease())
         quotas = (quota(rule, level) for rule, level in zip(rules, decision.levels, strict=True))
@@ -108,10 +116,12 @@ class Quotas:
         await self._background.join()
 
     async def _acquire(self, principal: Principal, cost: Cost) -> Reservation:
-        tier = self._tiers.tier_for(principal.tenant, principal.tier)
-        amounts = [(rule, _amount(rule, cost)) for rule in limit_rules(principal, tier)]
-        rules = [rule for rule, amount in amounts if amount]
-        requests = [Request(rule.bucket, amount) for rule, amount in amounts if amount]
+        rules: list[LimitRule] = []
+        requests: list[Request] = []
+        for rule in self._rules(principal.tenant, principal.tier, principal.credential):
+            if amount := _amount(rule, cost):
+                rules.append(rule)
+                requests.append(Request(rule.bucket, amount))
         lease = self._lease()
 
         def reservation(decision: Decision) -> Reservation:
@@ -155,8 +165,11 @@ class Quotas:
             )
             await self._background.run(settling)
 
+    def _limit_rules(self, tenant: str, tier: str, credential: str) -> tuple[LimitRule, ...]:
+        return tuple(limit_rules(tenant, credential, self._tiers.tier_for(tenant, tier)))
+
     def _lease(self) -> Lease:
-        return Lease(secrets.token_hex(8), self._lease_seconds)
+        return Lease(random_id(), self._lease_seconds)
 
 
 def _unused() -> Usage:
@@ -166,13 +179,11 @@ def _unused() -> Usage:
 
 
 def _amount(rule: LimitRule, cost: Cost) -> float:
-    match rule.unit:
-        case Unit.REQUESTS:
-            return cost.requests
-        case Unit.TOKENS:
-            return min(cost.tokens, rule.bucket.capacity)
-        case Unit.CONCURRENT_STREAMS:
-            return int(cost.stream)
+    if rule.unit is Unit.REQUESTS:
+        return cost.requests
+    if rule.unit is Unit.TOKENS:
+        return min(cost.tokens, rule.bucket.capacity)
+    return int(cost.stream)
 
 
 def _longest_wait(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from rag_common.context import Principal
 from rag_gateway.quotas.buckets import EPSILON, Bucket, reset
 
 _PLAIN = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -82,12 +81,12 @@ class Quota:
     reset: float
 
 
-def limit_rules(principal: Principal, tier: Tier) -> Iterator[LimitRule]:
-    """The limits that apply to the caller: the tenant's, then the credential's if it has an id."""
-    yield from _of(Subject.TENANT, principal.tenant, "tenant", tier.tenant)
-    if principal.credential:
-        name = f"credential:{_short(principal.credential)}"
-        yield from _of(Subject.CREDENTIAL, principal.credential, name, tier.credential)
+def limit_rules(tenant: str, credential: str, tier: Tier) -> Iterator[LimitRule]:
+    """The limits that apply to a caller: the tenant's, then the credential's if it has an id."""
+    yield from _of(Subject.TENANT, tenant, "tenant", tier.tenant)
+    if credential:
+        name = f"credential:{_short(credential)}"
+        yield from _of(Subject.CREDENTIAL, credential, name, tier.credential)
 
 
 def quota(rule: LimitRule, level: float) -> Quota:

@@ -11,7 +11,7 @@ from rag_gateway.quotas.buckets import Bucket, Buckets, Decision, Request
 from rag_gateway.quotas.config import LimitsFile, read
 from rag_gateway.quotas.memory import LocalBuckets
 from rag_gateway.quotas.redis import RedisBuckets
-from rag_gateway.quotas.service import Cost, Quotas
+from rag_gateway.quotas.service import Quotas
 from rag_gateway.quotas.tiers import LimitRule
 from rag_gateway.redis.circuit import SharedStore, StoreUnavailable
 from rag_gateway.settings import Settings
@@ -67,8 +67,7 @@ class QuotaGate:
 
     async def count(self, principal: Principal) -> None:
         """Charge one request. Raises RateLimited."""
-        async with self.quotas.reserve(principal, Cost()):
-            return
+        await self.quotas.charge(principal)
 
     def tier(self, principal: Principal) -> str:
         """The name of the caller's tier."""
