@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
-from uuid import UUID
 
 from rag_contract.errors import FilterInvalid
 from rag_retriever.index.model import Chunk, Document, DocumentKey, MetadataValue, Passage
@@ -31,6 +30,7 @@ KEYWORD_FIELDS = (OWNER, VERSION, METADATA_KEYWORDS)
 PUBLISHING_SCOPE = "publishing"
 PASSAGE_FIELDS = (DOCUMENT, CHUNK)
 
+_POINT_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -55,10 +55,7 @@ def publishing_payload(document: Document) -> Payload:
 
 def is_point_id(text: str) -> bool:
     """Whether this is a point id in canonical form; UUID() also accepts other notations."""
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False
+    return _POINT_ID.fullmatch(text) is not None
 
 
 def passage_from(passage_id: str, payload: Payload) -> Passage:
@@ -68,16 +65,33 @@ def passage_from(passage_id: str, payload: Payload) -> Passage:
 
 def chunk_from(payload: Payload) -> Chunk:
     """The chunk in a chunk's payload."""
-    chunk = payload[CHUNK]
-    return Chunk(**{**chunk, "headings": tuple(chunk["headings"])})
+    fields = payload[CHUNK]
+    return Chunk(
+        fields["ordinal"],
+        fields["text"],
+        fields["start"],
+        fields["end"],
+        fields["start_byte"],
+        fields["end_byte"],
+        tuple(fields["headings"]),
+        fields["page"],
+    )
 
 
 def document_from(payload: Payload) -> Document:
     """The document in a chunk's or a document record's payload."""
-    fields = dict(payload[DOCUMENT])
-    key = DocumentKey(fields.pop("tenant"), fields.pop("collection"), fields.pop("document_id"))
-    updated = datetime.fromisoformat(fields.pop("updated"))
-    return Document(key=key, updated=updated, **fields)
+    fields = payload[DOCUMENT]
+    return Document(
+        DocumentKey(fields["tenant"], fields["collection"], fields["document_id"]),
+        fields["version"],
+        fields["title"],
+        fields["uri"],
+        fields["media_type"],
+        fields["metadata"],
+        fields["passage_count"],
+        fields["character_count"],
+        datetime.fromisoformat(fields["updated"]),
+    )
 
 
 def range_fields(document: Document) -> set[str]:

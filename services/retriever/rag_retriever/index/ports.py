@@ -95,7 +95,10 @@ class Index(Protocol):
         ...
 
     async def candidates(self, scope: Scope, query: Query, limit: int) -> Candidates:
-        """The `limit` best passages by cosine and by BM25 with IDF, each best first, ties by id."""
+        """The `limit` best passages by cosine and by BM25 with IDF, each best first, ties by id.
+
+        With both, also the terms of the best one by BM25, read together with it.
+        """
         ...
 
     async def passages(self, scope: Scope, ids: Sequence[str]) -> list[Passage]:

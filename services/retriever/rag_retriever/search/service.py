@@ -206,7 +206,7 @@ async def _search_once(index: Index, search: Search) -> tuple[SearchResult, bool
     version = index.version
     lists = await index.candidates(search.scope, search.query, search.candidates)
     began = monotonic()
-    coverage = await _coverage(index, search, lists)
+    coverage = _coverage(search, lists)
     fused = _above_min_score(_rank(search, lists, coverage), search.min_score)
     fused_at = monotonic()
     hits = await _read_hits(index, search, fused)
@@ -231,15 +231,12 @@ async def _require_collections(index: Index, tenant: str, names: Sequence[str]) 
         )
 
 
-async def _coverage(index: Index, search: Search, lists: Candidates) -> float:
+def _coverage(search: Search, lists: Candidates) -> float:
     """The share of the query's terms that the best sparse candidate contains; 1 without both lists."""
-    if not lists.sparse or not lists.dense:
+    if not lists.sparse or not lists.dense or not search.query.sparse:
         return 1.0
-    first = lists.sparse[0].passage_id
-    vectors = await index.sparse_vectors(search.scope, [first])
-    query_terms = search.query.sparse.indices if search.query.sparse else ()
-    terms = set(vectors[first].indices) if first in vectors else set()
-    return sum(term in terms for term in query_terms) / len(query_terms)
+    query_terms = search.query.sparse.indices
+    return sum(term in lists.best_terms for term in query_terms) / len(query_terms)
 
 
 def _rank(search: Search, lists: Candidates, coverage: float) -> list[Fused]:

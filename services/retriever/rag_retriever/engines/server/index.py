@@ -97,7 +97,11 @@ class ServerIndex:
         latest = latest_versions(point for points in lists.values() for point in points)
         dense, sparse = (to_hits(lists.get(name, []), latest) for name in ("dense", "sparse"))
         return Candidates(
-            dense, sparse, seconds * ("dense" in lists), seconds * ("sparse" in lists)
+            dense,
+            sparse,
+            seconds * ("dense" in lists),
+            seconds * ("sparse" in lists),
+            await self._terms(scope, sparse[0].passage_id) if dense and sparse else frozenset(),
         )
 
     async def passages(self, scope: Scope, ids: Sequence[str]) -> list[Passage]:
@@ -190,6 +194,10 @@ class ServerIndex:
             corpus = all_of(predicates.in_scope(scope, CHUNK))
             requests["sparse"] = sparse_request(query.sparse, where, limit, corpus)
         return requests
+
+    async def _terms(self, scope: Scope, passage_id: str) -> frozenset[int]:
+        vectors = await self.sparse_vectors(scope, [passage_id])
+        return frozenset(vectors[passage_id].indices) if passage_id in vectors else frozenset()
 
     async def _chunks(self, document: Document, ordinals: Iterable[int]) -> list[Passage]:
         """A version's chunks, published or not; missing ones are omitted."""
