@@ -23,6 +23,7 @@ from rag_common.settings import SettingsInvalid
 from rag_contract import errors
 from rag_embedder.api.callers import CALLERS
 from rag_embedder.api.servicer import EmbedderServicer
+from rag_embedder.embedding.query_cache import QueryCache
 from rag_embedder.embedding.service import Embedder, Engine, Model, Reranker, Vector
 from rag_embedder.embedding.sparse import Bm25
 from rag_embedder.models.prepare_model import (
@@ -52,7 +53,10 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
         loading = asyncio.create_task(_load(settings, sources, context.stack, instruments))
         context.stack.push_async_callback(cancel, loading)
         embedder = Embedder(
-            lambda: _loaded(loading), analysis, text_characters=settings.text_characters
+            lambda: _loaded(loading),
+            analysis,
+            QueryCache(settings.query_cache, instruments.caches.of("query_embeddings")),
+            text_characters=settings.text_characters,
         )
         service = Service(
             SERVICE, grpc_stubs.add_EmbedderServiceServicer_to_server, EmbedderServicer(embedder)

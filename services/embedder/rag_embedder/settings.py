@@ -53,6 +53,12 @@ class Settings(VaultSettings):
     queue_texts: int = Field(
         2048, ge=1, description="Maximum waiting texts; more are rejected with a retry delay."
     )
+    query_cache: int = Field(
+        2048,
+        ge=0,
+        le=1_000_000,
+        description="Queries whose embeddings are kept, up to 10 kB each; 0 keeps none.",
+    )
     text_characters: int = Field(100_000, ge=1, description="Maximum characters of a text.")
     reranker: str = Field(
         "", description="Cross-encoder for Rerank: a hub name or a folder; none if empty."

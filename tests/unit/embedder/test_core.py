@@ -4,12 +4,13 @@ import unicodedata
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
 from rag_contract import errors
+from rag_embedder.embedding.query_cache import QueryCache, QueryKey
 from rag_embedder.embedding.service import MAX_TEXTS, Embedder, EmbedOptions, Engine, Vector
 from rag_embedder.embedding.sparse import Bm25
 from rag_embedder.embedding.tokens import Tokens
@@ -84,14 +85,19 @@ class Parts:
     embedder: Embedder
     model: Words
     queue: Queue
+    lookups: list[bool]
 
 
 @asynccontextmanager
-async def embedding(reranker: Lengths | None = None) -> AsyncIterator[Parts]:
+async def embedding(reranker: Lengths | None = None, cached: int = 0) -> AsyncIterator[Parts]:
     model, queue = Words(), Queue()
+    lookups: list[bool] = []
     engine = Engine(model, Bm25(Spaces()), "spaces", queue, reranker)
     with ThreadPoolExecutor(1) as analysis:
-        yield Parts(Embedder(lambda: engine, analysis, text_characters=1000), model, queue)
+        embedder = Embedder(
+            lambda: engine, analysis, QueryCache(cached, lookups.append), text_characters=1000
+        )
+        yield Parts(embedder, model, queue, lookups)
 
 
 QUERY = EmbedOptions(query=True)
@@ -209,12 +215,77 @@ async def test_long_and_short_texts_are_prepared_alike() -> None:
     assert again.tokens == short.tokens
 
 
+async def test_a_repeated_query_costs_no_model() -> None:
+    async with embedding(cached=8) as parts:
+        [first] = (await parts.embedder.embed(["휴가는 며칠"], QUERY)).embeddings
+        apart = unicodedata.normalize("NFD", "휴가는 며칠")
+        again = await parts.embedder.embed([apart], QUERY)
+    assert again.embeddings == [first]
+    assert again.fingerprint == "words-1"
+    assert (len(parts.queue.batches), len(parts.model.texts)) == (1, 1)
+    assert parts.lookups == [False, True]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(QUERY, tenant="other"),
+        replace(QUERY, dense=False),
+        replace(QUERY, sparse=False),
+        replace(QUERY, truncate=True),
+        DOCUMENT,
+    ],
+)
+async def test_only_the_same_query_of_the_same_tenant_is_known(other: EmbedOptions) -> None:
+    async with embedding(cached=8) as parts:
+        await parts.embedder.embed(["휴가"], QUERY)
+        [fresh] = (await parts.embedder.embed(["휴가"], other)).embeddings
+    async with embedding() as uncached:
+        [expected] = (await uncached.embedder.embed(["휴가"], other)).embeddings
+    assert fresh == expected
+    assert True not in parts.lookups
+
+
+@pytest.mark.parametrize(
+    ("cached", "asked", "known"),
+    [
+        (2, ["a", "b", "a", "c", "a", "b"], [False, False, True, False, True, False]),
+        (8, ["w" * 1000, "w" * 1000], [False, True]),
+        (0, ["a", "a"], []),
+    ],
+    ids=["the least recently used is dropped", "long", "none"],
+)
+async def test_how_many_queries_are_kept(cached: int, asked: list[str], known: list[bool]) -> None:
+    async with embedding(cached=cached) as parts:
+        for text in asked:
+            await parts.embedder.embed([text], QUERY)
+    assert parts.lookups == known
+
+
+async def test_a_query_that_failed_is_not_known() -> None:
+    async with embedding(cached=8) as parts:
+        for _ in range(2):
+            with pytest.raises(errors.InputTooLong):
+                await parts.embedder.embed(["w " * 20], QUERY)
+    assert parts.lookups == [False, False]
+
+
+def test_a_long_query_is_not_kept() -> None:
+    cache = QueryCache[int](8)
+    for text in ("w" * 1024, "w" * 1025):
+        cache.put(QueryKey("", text, dense=True, sparse=True, truncate=True), 1)
+    assert [
+        cache.get(QueryKey("", text, dense=True, sparse=True, truncate=True))
+        for text in ("w" * 1024, "w" * 1025)
+    ] == [1, None]
+
+
 async def test_until_the_model_is_there_every_call_says_so() -> None:
     def loading() -> Engine:
         raise errors.ModelLoading("the model is being loaded", retry_after=2.0)
 
     with ThreadPoolExecutor(1) as analysis:
-        embedder = Embedder(loading, analysis, text_characters=1000)
+        embedder = Embedder(loading, analysis, QueryCache(0), text_characters=1000)
         for calling in (
             embedder.embed(["a"], QUERY),
             embedder.rerank("a", ["b"]),

@@ -229,9 +229,10 @@ class _OutgoingCall:
 
     def _end(self, error: BaseException | None) -> None:
         code = "OK"
-        if error is not None:
-            is_ours = isinstance(error, errors.AppError)
-            code = status.code(error).name if is_ours else tracing.CANCELLED
+        if isinstance(error, errors.AppError):
+            code = status.code(error).name
+        elif error is not None:
+            code = tracing.CANCELLED
         span = self._span
         if span.is_recording():
             span.set_attribute("rpc.response.status_code", code)

@@ -251,6 +251,20 @@ class ExportCounts:
         self._metrics.telemetry_dropped.labels(self._signal, reason).inc(items)
 
 
+class CacheLookups:
+    """Counts lookups in a service's caches, by the cache's name and by whether they were hits."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._requests = metrics.counter(
+            "rag_cache_requests", "Cache lookups.", ("cache", "outcome")
+        )
+
+    def of(self, name: str) -> Callable[[bool], None]:
+        """A function that counts a lookup in the cache of that name, as a hit if its argument is true."""
+        hit, miss = self._requests.labels(name, "hit"), self._requests.labels(name, "miss")
+        return lambda is_hit: (hit if is_hit else miss).inc()
+
+
 class _Collected:
     """A registry of metrics that are collected already."""
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rag_contract import errors
+from rag_embedder.embedding.query_cache import QueryCache, QueryKey
 from rag_embedder.embedding.sparse import Bm25, SparseVector
 from rag_embedder.embedding.tokens import Tokens
 from rag_embedder.models.manifest import Manifest
@@ -106,13 +107,22 @@ class EmbedResult:
 
 
 class Embedder:
-    """Embeds, reranks and tokenises. `engine` raises ModelLoading until the model is loaded."""
+    """Embeds, reranks and tokenises. `engine` raises ModelLoading until the model is loaded.
+
+    `queries` keeps the embeddings of single queries.
+    """
 
     def __init__(
-        self, engine: Callable[[], Engine], analysis: Executor, *, text_characters: int
+        self,
+        engine: Callable[[], Engine],
+        analysis: Executor,
+        queries: QueryCache[Embedding],
+        *,
+        text_characters: int,
     ) -> None:
         self._engine = engine
         self._analysis = analysis
+        self._queries = queries
         self._text_characters = text_characters
 
     async def embed(self, texts: Sequence[str], options: EmbedOptions) -> EmbedResult:
@@ -123,6 +133,18 @@ class Embedder:
         """
         engine = self._engine()
         clean = self._validated("texts", texts)
+        if not options.query or len(clean) > 1:
+            return await self._computed(engine, clean, options)
+        key = QueryKey(options.tenant, clean[0], options.dense, options.sparse, options.truncate)
+        if known := self._queries.get(key):
+            return EmbedResult([known], engine.model.fingerprint, 0.0, 0.0, 0.0)
+        result = await self._computed(engine, clean, options)
+        self._queries.put(key, result.embeddings[0])
+        return result
+
+    async def _computed(
+        self, engine: Engine, clean: list[str], options: EmbedOptions
+    ) -> EmbedResult:
         started = monotonic()
         tokens, sparse = await self._prepare(engine, clean, options)
         tokenized = monotonic() - started

@@ -1,6 +1,6 @@
 """The embedder's own metrics, besides those of every service."""
 
-from rag_common.observability.metrics import COUNTS, Metrics
+from rag_common.observability.metrics import COUNTS, CacheLookups, Metrics
 
 _TOKENS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768)
 
@@ -12,6 +12,7 @@ class EmbedderMetrics:
         self._queue(metrics)
         self._batches(metrics)
         self._model(metrics)
+        self.caches = CacheLookups(metrics)
 
     def _queue(self, metrics: Metrics) -> None:
         self.queue_texts = metrics.gauge(

@@ -80,7 +80,7 @@ async def build_auth(
         store,
         revocations,
         stale=settings.credentials_stale,
-        on_lookup=metrics.cache("api_keys"),
+        on_lookup=metrics.caches.of("api_keys"),
     )
     await stack.enter_async_context(keys.writing_uses())
     access = AccessService(
@@ -96,7 +96,7 @@ async def build_auth(
         policy,
         revocations,
         leeway=settings.clock_leeway,
-        on_lookup=metrics.cache("tokens"),
+        on_lookup=metrics.caches.of("tokens"),
     )
     header = settings.address_header
     authenticator = Authenticator(tokens, keys, policy, audit, address_header=header)

@@ -60,7 +60,7 @@ def build_idempotency(
         build_idempotency_store(store),
         Times(retention=settings.request_id_seconds),
         max_bytes=settings.request_id_bytes,
-        on_lookup=metrics.cache("replies"),
+        on_lookup=metrics.caches.of("replies"),
     )
     stack.push_async_callback(idempotency.join)
     return idempotency

@@ -1,9 +1,8 @@
 """The gateway's metrics, besides those that every service has."""
 
 import math
-from collections.abc import Callable
 
-from rag_common.observability.metrics import COUNTS, SHARES, Metrics
+from rag_common.observability.metrics import COUNTS, SHARES, CacheLookups, Metrics
 
 
 class GatewayMetrics:
@@ -16,11 +15,6 @@ class GatewayMetrics:
         self._limits(metrics)
         self._documents(metrics)
         self._access(metrics)
-
-    def cache(self, name: str) -> Callable[[bool], None]:
-        """A function that counts a lookup in the cache of that name, as a hit if its argument is true."""
-        hit, miss = self.caches.labels(name, "hit"), self.caches.labels(name, "miss")
-        return lambda is_hit: (hit if is_hit else miss).inc()
 
     def _answers(self, metrics: Metrics) -> None:
         self.stages = metrics.histogram(
@@ -86,7 +80,7 @@ class GatewayMetrics:
         self.index_compatible.set(math.nan)
 
     def _limits(self, metrics: Metrics) -> None:
-        self.caches = metrics.counter("rag_cache_requests", "Cache lookups.", ("cache", "outcome"))
+        self.caches = CacheLookups(metrics)
         self.quota_refusals = metrics.counter(
             "rag_quota_refusals",
             "Calls refused because a quota is exhausted.",
