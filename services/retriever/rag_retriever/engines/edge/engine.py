@@ -49,6 +49,9 @@ def create(path: Path, dimensions: int) -> edge.EdgeShard:
             )
         tenant = edge.KeywordIndexParams(is_tenant=True)
         shard.update(edge.UpdateOperation.create_field_index(fields.SCOPE, tenant))
+        # No search is restricted to a sample, so none needs a graph of its own.
+        sample = edge.KeywordIndexParams(enable_hnsw=False)
+        shard.update(edge.UpdateOperation.create_field_index(fields.SAMPLE, sample))
     return shard
 
 

@@ -5,7 +5,6 @@ overhead. Writes run sequentially in the catalog's writer thread.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import lru_cache
 from itertools import pairwise
 from time import perf_counter
 from typing import ParamSpec, Protocol, TypeVar
@@ -15,11 +14,13 @@ import qdrant_edge as edge
 from rag_contract.errors import EmbeddingMismatch, FieldInvalid
 from rag_retriever.engines import predicates
 from rag_retriever.engines.edge.engine import all_of, dense_request, sparse_request, to_filter
+from rag_retriever.engines.edge.idf_sample import corpus, idf_corpus
 from rag_retriever.engines.edge.shard import Shard
 from rag_retriever.engines.edge.writer import Writer
 from rag_retriever.engines.payload import (
     CHUNK,
     DOCUMENT,
+    SAMPLE,
     SCOPE,
     SPARSE,
     Payload,
@@ -44,8 +45,6 @@ _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
 _EVERYTHING = Filter()
-# The engine's filters of this many scopes are kept: making one takes as long as reading ten points.
-_CACHED_SCOPES = 1024
 
 
 class WriterThread(Protocol):
@@ -59,8 +58,8 @@ class WriterThread(Protocol):
 class EdgeIndex:
     """An index on the embedded engine.
 
-    Term frequencies are computed over the tenant's passages only, so that scores reveal nothing about
-    other tenants.
+    The IDF of terms is computed over the tenant's passages only (see `idf_sample`), so that scores reveal
+    nothing about other tenants.
     """
 
     def __init__(self, spec: IndexSpec, shard: Shard, writer: Writer, write: WriterThread) -> None:
@@ -68,6 +67,8 @@ class EdgeIndex:
         self._shard = shard
         self._writer = writer
         self._write = write
+        # An index of an earlier release has no samples.
+        self._sampled = SAMPLE in shard.indexed_fields
 
     @property
     def spec(self) -> IndexSpec:
@@ -82,17 +83,19 @@ class EdgeIndex:
             raise EmbeddingMismatch(
                 f"this index holds vectors of {self._spec.dimensions} dimensions"
             )
-        corpus = _corpus(scope.tenant, scope.collections)
-        where = corpus if scope.filter == _EVERYTHING else _filter(scope)
+        where = corpus(scope.tenant, scope.collections)
+        if scope.filter != _EVERYTHING:
+            where = to_filter(predicates.scope_filter(scope, CHUNK))
         started = perf_counter()
         with self._shard.reading() as engine:
             dense = _hits(engine, dense_request(query.dense, where, limit)) if query.dense else ()
             between = perf_counter()
-            sparse = (
-                _hits(engine, sparse_request(query.sparse, where, limit, corpus))
-                if query.sparse and query.sparse.indices
-                else ()
-            )
+            sparse: tuple[Hit, ...] = ()
+            if query.sparse and query.sparse.indices:
+                within = corpus(scope.tenant, scope.collections)
+                if self._sampled:
+                    within = idf_corpus(engine, scope.tenant, scope.collections)
+                sparse = _hits(engine, sparse_request(query.sparse, where, limit, within))
             ended = perf_counter()
             terms = _terms(engine, sparse[0].passage_id) if dense and sparse else frozenset()
         return Candidates(dense, sparse, between - started, ended - between, terms)
@@ -204,16 +207,6 @@ class EdgeIndex:
         )
         with self._shard.reading() as engine:
             return engine.scroll(request)[0]
-
-
-def _filter(scope: Scope) -> edge.Filter:
-    return to_filter(predicates.scope_filter(scope, CHUNK))
-
-
-@lru_cache(_CACHED_SCOPES)
-def _corpus(tenant: str, collections: tuple[str, ...]) -> edge.Filter:
-    """All passages of these collections."""
-    return all_of(predicates.in_scope(Scope(tenant, collections), CHUNK))
 
 
 def _hits(engine: edge.EdgeShard, request: edge.QueryRequest) -> tuple[Hit, ...]:

@@ -41,6 +41,12 @@ class Shard:
         with self.reading() as engine:
             return engine.info().points_count
 
+    @property
+    def indexed_fields(self) -> set[str]:
+        """The payload fields that have an index."""
+        with self.reading() as engine:
+            return set(engine.info().payload_schema)
+
     @contextmanager
     def reading(self) -> Iterator[edge.EdgeShard]:
         """The engine, while no change is in progress. Raises Unavailable if it fails."""
@@ -114,8 +120,7 @@ class Successor:
 
     def _add_ranges(self) -> None:
         """Create the range indexes that the live shard has got since it was copied."""
-        with self._shard.reading() as engine:
-            fields = set(engine.info().payload_schema)
+        fields = self._shard.indexed_fields
         for field in sorted(fields - set(self.engine.info().payload_schema)):
             self.engine.update(index_range(field).operation)
 

@@ -17,6 +17,7 @@ from rag_retriever.engines.edge.engine import (
     set_payload,
     upsert,
 )
+from rag_retriever.engines.edge.idf_sample import sample_fields
 from rag_retriever.engines.edge.shard import Shard
 from rag_retriever.engines.payload import CHUNK, DOCUMENT, SCOPE
 from rag_retriever.index.model import Document, DocumentKey, VectorChunk
@@ -84,15 +85,14 @@ class Writer:
 
     def reload_range_fields(self) -> None:
         """Read from the engine which fields have a range index."""
-        with self._shard.reading() as engine:
-            self._ranges = set(engine.info().payload_schema)
+        self._ranges = self._shard.indexed_fields
         self.pending_range_fields -= self._ranges
 
     def _stage(self, document: Document, chunks: Sequence[VectorChunk]) -> None:
         ids = [document.key.point_id(document.version, one.chunk.ordinal) for one in chunks]
         published = self._published(ids)
         points = [
-            point(point_id, payload.staged_payload(document, one.chunk), one)
+            point(point_id, _staged_payload(point_id, document, one), one)
             for point_id, one in zip(ids, chunks, strict=True)
             if point_id not in published
         ]
@@ -142,6 +142,13 @@ class Writer:
         for field in sorted(new)[: max(0, _MAX_RANGES - len(self._ranges))]:
             self._shard.write(index_range(field))
             self._ranges.add(field)
+
+
+def _staged_payload(point_id: str, document: Document, chunk: VectorChunk) -> payload.Payload:
+    return {
+        **payload.staged_payload(document, chunk.chunk),
+        **sample_fields(point_id, document.key),
+    }
 
 
 def publishing(document: Document) -> list[Change]:
