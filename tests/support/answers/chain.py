@@ -124,12 +124,12 @@ class Chain:
             coverage=self._coverage(sparse, lexical),
             limit=_TOP,
         )
-        return [self._passage(item.passage_id, item.score) for item in result]
+        return [self._passage(self.chunks[item.key].id, item.score) for item in result]
 
     def _dense_list(self, vector: NDArray[np.float32], without: frozenset[str]) -> list[Hit]:
         scores = self._dense @ vector
         order = [at for at in np.argsort(-scores) if self.chunks[at].document not in without]
-        return [Hit(self.chunks[at].id, float(scores[at])) for at in order[:_CANDIDATES]]
+        return [Hit(int(at), float(scores[at])) for at in order[:_CANDIDATES]]
 
     def _sparse_list(self, query: SparseVector, without: frozenset[str]) -> list[Hit]:
         scores: Counter[int] = Counter()
@@ -137,12 +137,12 @@ class Chain:
             for at, value in self._postings.get(index, ()):
                 if self.chunks[at].document not in without:
                     scores[at] += value * self._idf[index]
-        return [Hit(self.chunks[at].id, score) for at, score in scores.most_common(_CANDIDATES)]
+        return [Hit(at, score) for at, score in scores.most_common(_CANDIDATES)]
 
     def _coverage(self, query: SparseVector, lexical: Sequence[Hit]) -> float:
         if not lexical or not query.indices:
             return 1.0
-        held = set(self._sparse[self._places[lexical[0].passage_id]].indices)
+        held = set(self._sparse[lexical[0].key].indices)
         return sum(index in held for index in query.indices) / len(query.indices)
 
     @cached_property

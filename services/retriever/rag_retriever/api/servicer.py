@@ -83,7 +83,7 @@ class RetrieverServicer(RetrieverServiceServicer):
         return pb.DeleteChunksResponse(deleted_count=removed)
 
     async def Count(self, request: pb.CountRequest, context: Context) -> pb.CountResponse:
-        scope = _scope_from(request, filters.parse(request.filter))
+        scope = _scope_from(request)
         required = tuple(dict.fromkeys(request.required_collections))
         documents, chunks = await self._retriever.count(request.index, scope, required)
         return pb.CountResponse(documents=documents, chunks=chunks)
@@ -187,7 +187,7 @@ def _search_from(request: pb.SearchRequest) -> Search:
         raise errors.FieldInvalid.of("min_score", "is not a number")
     return Search(
         index=request.index,
-        scope=_scope_from(request, filters.parse(request.filter)),
+        scope=_scope_from(request),
         query=_query_from(request),
         fingerprint=request.fingerprint,
         top_k=top_k,
@@ -208,7 +208,8 @@ def _query_from(request: pb.SearchRequest) -> Query:
     return Query(dense, sparse)
 
 
-def _scope_from(request: pb.SearchRequest | pb.CountRequest, conditions: Filter) -> Scope:
+def _scope_from(request: pb.SearchRequest | pb.CountRequest) -> Scope:
+    conditions = filters.parse(request.filter) if request.HasField("filter") else Filter()
     return Scope(_require_tenant(request.tenant_id), tuple(request.collections), conditions)
 
 

@@ -86,10 +86,24 @@ class Query:
 
 
 class Hit(NamedTuple):
-    """A candidate passage's id with its raw score (cosine similarity or BM25)."""
+    """A candidate passage with its raw score (cosine similarity or BM25).
 
-    passage_id: str
+    `key` is the number of the passage's id, which is a UUID: of a hundred candidates, ten are returned,
+    and only these need their ids as text.
+    """
+
+    key: int
     score: float
+
+    @property
+    def passage_id(self) -> str:
+        """The passage's id."""
+        return passage_id(self.key)
+
+
+def passage_id(key: int) -> str:
+    """The passage id of this number."""
+    return str(uuid.UUID(int=key))
 
 
 @dataclass(frozen=True, slots=True)

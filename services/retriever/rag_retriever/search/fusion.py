@@ -1,11 +1,11 @@
 """Fuses the dense and the sparse candidates of a query into one ranking."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from statistics import fmean
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 # The spread of a sum of n random term weights grows with the square root of n.
 _TEMPERATURE_PER_ROOT_TERM = 0.9
@@ -20,12 +20,18 @@ _MIN_TEMPERATURE = 1e-6
 _RRF_K = 60
 _DBSF_DEVIATIONS = 3
 
+# The scores of passages by their keys, best first where they are a list's.
+Scores: TypeAlias = Mapping[Hashable, float]
+
 
 class Candidate(Protocol):
-    """A passage in one of the two lists; `score` is cosine similarity or BM25, higher is better."""
+    """A passage in one of the two lists, by a key of its engine's.
+
+    `score` is cosine similarity or BM25, higher is better.
+    """
 
     @property
-    def passage_id(self) -> str: ...
+    def key(self) -> Hashable: ...
 
     @property
     def score(self) -> float: ...
@@ -51,7 +57,7 @@ class Fused:
     Ranks count from 1. Rank and raw score are None for a list that lacks the passage.
     """
 
-    passage_id: str
+    key: Any
     score: float
     dense_rank: int | None
     dense_score: float | None
@@ -74,8 +80,8 @@ def fuse(
     number of distinct terms of the sparse query (`query_terms`, None: a typical number) and the
     share of them (`coverage`, 0 to 1) that the first sparse candidate contains.
     """
-    dense_scores = {item.passage_id: item.score for item in dense}
-    sparse_scores = {item.passage_id: item.score for item in sparse}
+    dense_scores = {item.key: item.score for item in dense}
+    sparse_scores = {item.key: item.score for item in sparse}
     if method is Method.RRF:
         scores = _mean(_reciprocal_ranks(dense_scores), _reciprocal_ranks(sparse_scores))
     elif method is Method.DBSF:
@@ -99,9 +105,7 @@ def single(
     return fuse(dense, sparse, limit=limit)
 
 
-def _sparse_distribution(
-    dense: Mapping[str, float], sparse: Mapping[str, float], query_terms: int
-) -> dict[str, float]:
+def _sparse_distribution(dense: Scores, sparse: Scores, query_terms: int) -> dict[Hashable, float]:
     """The sparse list's distribution over all candidates; one not in the list has score 0.
 
     Including those keeps a single weak hit from getting probability 1.
@@ -109,9 +113,7 @@ def _sparse_distribution(
     if not sparse:
         return {}
     temperature = _TEMPERATURE_PER_ROOT_TERM * math.sqrt(query_terms)
-    return _softmax(
-        {passage_id: sparse.get(passage_id, 0.0) for passage_id in {**dense, **sparse}}, temperature
-    )
+    return _softmax({key: sparse.get(key, 0.0) for key in {**dense, **sparse}}, temperature)
 
 
 def _sparse_weight(coverage: float) -> float:
@@ -124,42 +126,35 @@ def _sparse_weight(coverage: float) -> float:
     return present / (present + _MISSING_TERMS_PENALTY * missing)
 
 
-def _mixture(
-    dense: Mapping[str, float], sparse: Mapping[str, float], sparse_weight: float
-) -> dict[str, float]:
+def _mixture(dense: Scores, sparse: Scores, sparse_weight: float) -> dict[Hashable, float]:
     weight = 1.0 if not dense else sparse_weight / (1 + sparse_weight) if sparse else 0.0
     return {
-        passage_id: (1 - weight) * dense.get(passage_id, 0.0) + weight * sparse.get(passage_id, 0.0)
-        for passage_id in {**dense, **sparse}
+        key: (1 - weight) * dense.get(key, 0.0) + weight * sparse.get(key, 0.0)
+        for key in {**dense, **sparse}
     }
 
 
-def _softmax(scores: Mapping[str, float], temperature: float) -> dict[str, float]:
+def _softmax(scores: Scores, temperature: float) -> dict[Hashable, float]:
     if not scores:
         return {}
     best = max(scores.values())
-    odds = {
-        passage_id: math.exp((score - best) / temperature) for passage_id, score in scores.items()
-    }
+    odds = {key: math.exp((score - best) / temperature) for key, score in scores.items()}
     total = sum(odds.values())
-    return {passage_id: value / total for passage_id, value in odds.items()}
+    return {key: value / total for key, value in odds.items()}
 
 
-def _temperature(scores: Mapping[str, float]) -> float:
+def _temperature(scores: Scores) -> float:
     if not scores:
         return 1.0
     excess = fmean(scores.values()) - min(scores.values())
     return max(_TEMPERATURE_PER_EXCESS * excess, _MIN_TEMPERATURE)
 
 
-def _reciprocal_ranks(scores: Mapping[str, float]) -> dict[str, float]:
-    return {
-        passage_id: (_RRF_K + 1) / (_RRF_K + rank)
-        for rank, passage_id in enumerate(scores, start=1)
-    }
+def _reciprocal_ranks(scores: Scores) -> dict[Hashable, float]:
+    return {key: (_RRF_K + 1) / (_RRF_K + rank) for rank, key in enumerate(scores, start=1)}
 
 
-def _scaled_by_deviation(scores: Mapping[str, float]) -> dict[str, float]:
+def _scaled_by_deviation(scores: Scores) -> dict[Hashable, float]:
     """Scores scaled to 0 at three standard deviations below the mean and 1 at three above."""
     if len(set(scores.values())) < 2:
         return dict.fromkeys(scores, 0.5)
@@ -168,38 +163,32 @@ def _scaled_by_deviation(scores: Mapping[str, float]) -> dict[str, float]:
     spread = math.sqrt(squares / (len(scores) - 1)) or math.ulp(mean)
     lowest = mean - _DBSF_DEVIATIONS * spread
     width = 2 * _DBSF_DEVIATIONS * spread
-    return {
-        passage_id: min(1.0, max(0.0, (score - lowest) / width))
-        for passage_id, score in scores.items()
-    }
+    return {key: min(1.0, max(0.0, (score - lowest) / width)) for key, score in scores.items()}
 
 
-def _mean(left: Mapping[str, float], right: Mapping[str, float]) -> dict[str, float]:
-    return {
-        passage_id: (left.get(passage_id, 0.0) + right.get(passage_id, 0.0)) / 2
-        for passage_id in {**left, **right}
-    }
+def _mean(left: Scores, right: Scores) -> dict[Hashable, float]:
+    return {key: (left.get(key, 0.0) + right.get(key, 0.0)) / 2 for key in {**left, **right}}
 
 
 def _rank(
-    scores: Mapping[str, float],
-    dense: Mapping[str, float],
-    sparse: Mapping[str, float],
+    scores: Scores,
+    dense: Scores,
+    sparse: Scores,
     limit: int | None,
 ) -> list[Fused]:
     dense_ranks, sparse_ranks = _ranks(dense), _ranks(sparse)
     return [
         Fused(
-            passage_id=passage_id,
-            score=scores[passage_id],
-            dense_rank=dense_ranks.get(passage_id),
-            dense_score=dense.get(passage_id),
-            sparse_rank=sparse_ranks.get(passage_id),
-            sparse_score=sparse.get(passage_id),
+            key=key,
+            score=scores[key],
+            dense_rank=dense_ranks.get(key),
+            dense_score=dense.get(key),
+            sparse_rank=sparse_ranks.get(key),
+            sparse_score=sparse.get(key),
         )
-        for passage_id in sorted(scores, key=scores.__getitem__, reverse=True)[:limit]
+        for key in sorted(scores, key=scores.__getitem__, reverse=True)[:limit]
     ]
 
 
-def _ranks(ids: Iterable[str]) -> dict[str, int]:
-    return {passage_id: rank for rank, passage_id in enumerate(ids, start=1)}
+def _ranks(ids: Iterable[Hashable]) -> dict[Hashable, int]:
+    return {key: rank for rank, key in enumerate(ids, start=1)}

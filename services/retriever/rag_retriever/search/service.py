@@ -11,7 +11,15 @@ from typing import Protocol
 from rag_contract import errors
 from rag_retriever.chunking.chunks import SourceFile, Split
 from rag_retriever.index.filters import Scope
-from rag_retriever.index.model import Candidates, Document, DocumentKey, Passage, Query, VectorChunk
+from rag_retriever.index.model import (
+    Candidates,
+    Document,
+    DocumentKey,
+    Passage,
+    Query,
+    VectorChunk,
+    passage_id,
+)
 from rag_retriever.index.ports import Catalog, Index, IndexInfo, IndexSpec, Published
 from rag_retriever.search.fusion import Fused, Method, fuse, single
 
@@ -260,21 +268,21 @@ def _above_min_score(fused: list[Fused], min_score: float | None) -> list[Fused]
 async def _read_hits(index: Index, search: Search, fused: Sequence[Fused]) -> list[SearchHit]:
     if not fused:
         return []
-    ids = [item.passage_id for item in fused]
+    ids = [passage_id(item.key) for item in fused]
     passages = {item.passage_id: item for item in await index.passages(search.scope, ids)}
     matched = await _matched(index, search, ids) if search.explain else {}
     return [
-        SearchHit(passages[item.passage_id], item, matched.get(item.passage_id, ()))
-        for item in fused
-        if item.passage_id in passages
+        SearchHit(passages[one], item, matched.get(one, ()))
+        for one, item in zip(ids, fused, strict=True)
+        if one in passages
     ]
 
 
 async def _matched(index: Index, search: Search, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
     vectors = await index.sparse_vectors(search.scope, ids)
     return {
-        passage_id: tuple(search.terms[i] for i in vector.indices if i in search.terms)
-        for passage_id, vector in vectors.items()
+        one: tuple(search.terms[i] for i in vector.indices if i in search.terms)
+        for one, vector in vectors.items()
     }
 
 

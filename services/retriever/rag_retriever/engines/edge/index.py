@@ -7,7 +7,7 @@ overhead. Writes run sequentially in the catalog's writer thread.
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
 from time import perf_counter
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import qdrant_edge as edge
 
@@ -210,9 +210,11 @@ class EdgeIndex:
 
 
 def _hits(engine: edge.EdgeShard, request: edge.QueryRequest) -> tuple[Hit, ...]:
-    hits = [Hit(str(point.id), point.score) for point in engine.query(request)]
+    # The ids of this engine's indexes are UUIDs, never numbers.
+    points: list[Any] = engine.query(request)
+    hits = [Hit(point.id.int, point.score) for point in points]
     if any(hit.score <= following.score for hit, following in pairwise(hits)):
-        hits.sort(key=lambda hit: (-hit.score, hit.passage_id))
+        hits.sort(key=lambda hit: (-hit.score, hit.key))
     return tuple(hits)
 
 

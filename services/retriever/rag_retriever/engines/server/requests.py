@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from uuid import UUID
 
 import grpc
 import numpy as np
@@ -126,8 +127,10 @@ def latest_versions(points: Iterable[models.ScoredPoint]) -> dict[str, str]:
 
 def to_hits(points: Sequence[models.ScoredPoint], latest: dict[str, str]) -> tuple[Hit, ...]:
     """The points of the latest versions, best first."""
-    hits = [Hit(str(point.id), point.score) for point in points if _is_latest(point, latest)]
-    return tuple(sorted(hits, key=lambda hit: (-hit.score, hit.passage_id)))
+    hits = [
+        Hit(UUID(str(point.id)).int, point.score) for point in points if _is_latest(point, latest)
+    ]
+    return tuple(sorted(hits, key=lambda hit: (-hit.score, hit.key)))
 
 
 def _is_latest(point: models.ScoredPoint, latest: dict[str, str]) -> bool:
