@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import qdrant_edge as edge
 
-from rag_retriever.engines.edge import EdgeCatalog, engine, idf_sample, layout
+from rag_retriever.engines import idf as engines_idf
+from rag_retriever.engines.edge import EdgeCatalog, corpus_idf, engine, layout
 from rag_retriever.engines.payload import SAMPLE
 from rag_retriever.index.filters import Scope
 from rag_retriever.index.model import Document, Query, SparseVector
@@ -23,7 +24,7 @@ COMMON, SOME = 1, 2
 
 @pytest.fixture(autouse=True)
 def small_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(idf_sample, "MIN_PASSAGES", 16)
+    monkeypatch.setattr(corpus_idf, "MIN_PASSAGES", 16)
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def expected(ordinals: range | list[int], having: int) -> float:
 def sampled(of: Document) -> list[int]:
     """The passages that are in the sample."""
     ids = {n: of.key.point_id(of.version, n) for n in range(of.passage_count)}
-    fields = {n: idf_sample.sample_fields(one, of.key) for n, one in ids.items()}
+    fields = {n: corpus_idf.sample_fields(one, of.key) for n, one in ids.items()}
     return [n for n, one in fields.items() if f"{LEVEL}/chunk/4:team" in one.get(SAMPLE, [])]
 
 
@@ -79,7 +80,7 @@ async def test_a_small_corpus_has_the_idf_of_all_its_passages(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await stored(index)
-    monkeypatch.setattr(idf_sample, "MIN_PASSAGES", PASSAGES)
+    monkeypatch.setattr(corpus_idf, "MIN_PASSAGES", PASSAGES)
     assert await idf(index) == pytest.approx(expected(range(PASSAGES), PASSAGES // 3), rel=1e-4)
 
 
@@ -96,6 +97,19 @@ async def test_no_sample_has_what_is_staged_of_another_tenant_or_of_another_coll
     assert await idf(index, wiki) == before
 
 
+async def test_the_idf_of_a_large_corpus_is_read_again_after_a_while(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines_idf, "MIN_PASSAGES", 16)
+    await stored(index)
+    before = await idf(index)
+    more = document("more", passages=PASSAGES)
+    await put(index, more, [chunk(n, terms={SOME: 1.0}) for n in range(PASSAGES)])
+    assert await idf(index) == pytest.approx(before)
+    monkeypatch.setattr(engines_idf, "FRESH_SECONDS", -1.0)
+    assert await idf(index) < before / 1.5
+
+
 async def test_a_term_that_no_sampled_passage_has_is_found(index: Index) -> None:
     await stored(index)
     await put(index, document("rare"), [chunk(0, terms={7: 1.0})])
@@ -107,12 +121,12 @@ async def test_an_index_of_an_earlier_release_has_the_idf_of_all_its_passages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacks: str
 ) -> None:
     if lacks == "passages in samples":
-        monkeypatch.setattr(idf_sample, "_MAX_LEVEL", 0)
+        monkeypatch.setattr(corpus_idf, "_MAX_LEVEL", 0)
     async with EdgeCatalog(tmp_path) as catalog:
         await catalog.create(SPEC)
         await stored(await catalog.open(""))
     monkeypatch.undo()
-    monkeypatch.setattr(idf_sample, "MIN_PASSAGES", 16)
+    monkeypatch.setattr(corpus_idf, "MIN_PASSAGES", 16)
     if lacks == "the index of samples":
         directory = tmp_path / "main"
         shard = engine.load(directory / layout.load(directory).shard)
@@ -130,4 +144,4 @@ async def test_an_index_of_an_earlier_release_has_the_idf_of_all_its_passages(
 def test_a_sample_has_at_least_the_smallest_number_and_under_four_times_as_many(
     passages: int, level: int
 ) -> None:
-    assert idf_sample.sample_level(passages) == level
+    assert corpus_idf.sample_level(passages) == level

@@ -104,12 +104,35 @@ def dense_request(vector: bytes, where: edge.Filter, limit: int) -> edge.QueryRe
 
 
 def sparse_request(
-    vector: SparseVector, where: edge.Filter, limit: int, corpus: edge.Filter
+    vector: SparseVector,
+    where: edge.Filter,
+    limit: int,
+    corpus: edge.Filter,
+    *,
+    vectors: bool = False,
 ) -> edge.QueryRequest:
-    """A query for the best points by BM25, with IDF over the points that match `corpus`."""
+    """A query for the best points by BM25, with IDF over the points that match `corpus`.
+
+    With `vectors` the points come with their sparse vectors.
+    """
     query = edge.Query.Nearest(_sparse(vector), using=SPARSE)
     params = edge.SearchParams(idf=edge.IdfParams(corpus=corpus))
-    return edge.QueryRequest(limit=limit, query=query, filter=where, params=params)
+    return edge.QueryRequest(
+        limit=limit,
+        query=query,
+        filter=where,
+        params=params,
+        with_vector=[SPARSE] if vectors else None,
+    )
+
+
+def sparse_of(point: edge.Record | edge.ScoredPoint) -> SparseVector:
+    """The sparse vector of a point that was read with it; empty if it has none."""
+    vectors = point.vector
+    vector = vectors[SPARSE] if isinstance(vectors, dict) else None
+    if not isinstance(vector, edge.SparseVector):
+        return SparseVector((), ())
+    return SparseVector(tuple(vector.indices), tuple(vector.values))
 
 
 def to_filter(predicates: PointFilter, ids: Iterable[str] | None = None) -> edge.Filter:

@@ -13,8 +13,14 @@ import qdrant_edge as edge
 
 from rag_contract.errors import EmbeddingMismatch, FieldInvalid
 from rag_retriever.engines import predicates
-from rag_retriever.engines.edge.engine import all_of, dense_request, sparse_request, to_filter
-from rag_retriever.engines.edge.idf_sample import corpus, idf_corpus
+from rag_retriever.engines.edge.corpus_idf import CorpusIdf, corpus
+from rag_retriever.engines.edge.engine import (
+    all_of,
+    dense_request,
+    sparse_of,
+    sparse_request,
+    to_filter,
+)
 from rag_retriever.engines.edge.shard import Shard
 from rag_retriever.engines.edge.writer import Writer
 from rag_retriever.engines.payload import (
@@ -58,7 +64,7 @@ class WriterThread(Protocol):
 class EdgeIndex:
     """An index on the embedded engine.
 
-    The IDF of terms is computed over the tenant's passages only (see `idf_sample`), so that scores reveal
+    The IDF of terms is computed over the tenant's passages only (see `corpus_idf`), so that scores reveal
     nothing about other tenants.
     """
 
@@ -68,7 +74,7 @@ class EdgeIndex:
         self._writer = writer
         self._write = write
         # An index of an earlier release has no samples.
-        self._sampled = SAMPLE in shard.indexed_fields
+        self._idf = CorpusIdf(sampled=SAMPLE in shard.indexed_fields)
 
     @property
     def spec(self) -> IndexSpec:
@@ -92,10 +98,8 @@ class EdgeIndex:
             between = perf_counter()
             sparse: tuple[Hit, ...] = ()
             if query.sparse and query.sparse.indices:
-                within = corpus(scope.tenant, scope.collections)
-                if self._sampled:
-                    within = idf_corpus(engine, scope.tenant, scope.collections)
-                sparse = _hits(engine, sparse_request(query.sparse, where, limit, within))
+                vector, within = self._idf.apply(engine, scope, query.sparse, self._shard.version)
+                sparse = _hits(engine, sparse_request(vector, where, limit, within))
             ended = perf_counter()
             terms = _terms(engine, sparse[0].passage_id) if dense and sparse else frozenset()
         return Candidates(dense, sparse, between - started, ended - between, terms)
@@ -110,7 +114,7 @@ class EdgeIndex:
 
     async def sparse_vectors(self, scope: Scope, ids: Sequence[str]) -> dict[str, SparseVector]:
         records = self._records(scope, ids, vector=[SPARSE])
-        return {str(record.id): _sparse(record) for record in records}
+        return {str(record.id): sparse_of(record) for record in records}
 
     async def document(self, key: DocumentKey) -> Document | None:
         with self._shard.reading() as engine:
@@ -220,12 +224,4 @@ def _hits(engine: edge.EdgeShard, request: edge.QueryRequest) -> tuple[Hit, ...]
 
 def _terms(engine: edge.EdgeShard, passage_id: str) -> frozenset[int]:
     [record] = engine.retrieve([passage_id], False, [SPARSE])
-    return frozenset(_sparse(record).indices)
-
-
-def _sparse(record: edge.Record) -> SparseVector:
-    vectors = record.vector
-    vector = vectors[SPARSE] if isinstance(vectors, dict) else None
-    if not isinstance(vector, edge.SparseVector):
-        return SparseVector((), ())
-    return SparseVector(tuple(vector.indices), tuple(vector.values))
+    return frozenset(sparse_of(record).indices)

@@ -7,6 +7,7 @@ import qdrant_edge as edge
 
 from rag_contract.errors import DocumentConflict, EmbeddingMismatch
 from rag_retriever.engines import payload, predicates
+from rag_retriever.engines.edge.corpus_idf import sample_fields
 from rag_retriever.engines.edge.engine import (
     Change,
     all_of,
@@ -17,7 +18,6 @@ from rag_retriever.engines.edge.engine import (
     set_payload,
     upsert,
 )
-from rag_retriever.engines.edge.idf_sample import sample_fields
 from rag_retriever.engines.edge.shard import Shard
 from rag_retriever.engines.payload import CHUNK, DOCUMENT, SCOPE
 from rag_retriever.index.model import Document, DocumentKey, VectorChunk
