@@ -85,7 +85,7 @@ def by_size(ways: Sequence[Way], seconds: float, rounds: int = 1) -> list[BySize
 
 def searches_only(way: Way, seconds: float) -> BySize:
     """The searches of one platform, which is filled first."""
-    fill(way, PASSAGES)
+    fill(way, PASSAGES // 2)
     load("search", way, 4, seconds / 3)
     return by_size([way], seconds)[0]
 

@@ -19,7 +19,7 @@ ROTEL_BEFORE = (3, 14)
 
 
 class NotInstalled(StartFailed):
-    """The collector that this part needs is not installed; the message says what to do."""
+    """The collector that a part needs is not installed; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def _advice(python: tuple[int, int]) -> str:
     if python >= ROTEL_BEFORE:
         return (
             f"it has no package for Python {python[0]}.{python[1]}; make the environment with an "
-            "older one: make clean, then make bench PYTHON=python3.13 PART=tracing"
+            "older one: make clean, then make bench PYTHON=python3.13"
         )
     return "`make test` installs it"
 

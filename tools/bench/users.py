@@ -23,7 +23,7 @@ def users_rows(issuer: Way, edge: Way, seconds: float) -> Iterator[Row]:
     share = min(seconds / _WHOLE, 1)
     callers = math.ceil(USERS * share)
     rounds = max(round(_ASKING * share * RATE / callers), 1)
-    fill(edge, PASSAGES)
+    fill(edge, math.ceil(PASSAGES * share))
     load("search", edge, AT_ONCE, seconds / 5)
     progress(f"issuing {callers} tokens")
     tokens = _tokens(issuer, callers)
