@@ -39,7 +39,7 @@ class Options:
         return cls(
             home=root / "bench",
             models=Path(os.environ.get("EMBEDDER_MODELS_DIR", root / "models")).resolve(),
-            seconds=float(os.environ.get("BENCH_SECONDS", "15")),
+            seconds=float(os.environ.get("BENCH_SECONDS", "10")),
             sizes=tuple(int(size) for size in sizes.split(",")),
             baseline=Path(baseline).resolve() if baseline else None,
         )
@@ -141,7 +141,7 @@ def _fairness(options: Options, write: Write) -> None:
     with platform(options.home) as started:
         modest = way("modest", started.services, options.home)
         rival = way("rival", started.services, options.home, tenant=RIVAL)
-        rows = fairness_rows(modest, rival, options.seconds / 5)
+        rows = fairness_rows(modest, rival, options.seconds / 4)
     write({"One tenant beside another": rows})
 
 

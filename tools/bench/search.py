@@ -17,7 +17,7 @@ from tools.bench.bare_hops import bare_hops
 from tools.bench.load import COLLECTION, Result, Way, fill, load, progress
 from tools.bench.turns import Searches, idle_percent, in_turns, memory_mib, searches
 
-PASSAGES = 240
+PASSAGES = 160
 SEARCHES = (1, 32, 256)
 STREAMS = (1, 8)
 # Of two checkouts in turns.

@@ -54,7 +54,7 @@ def _read(pid: int, name: str) -> str:
 
 AT_ONCE = 8
 ROUNDS = 4
-PASSAGES = 120
+PASSAGES = 64
 
 T = TypeVar("T")
 W = TypeVar("W")
