@@ -133,7 +133,7 @@ async def test_users_are_written_at_once_and_the_next_measurement_is_stopped_wit
     home: Path, models: Path
 ) -> None:
     page, step = home.parent / "page.md", "users, 30 at once"
-    with running([*BENCH, "users", str(page)], home, models, BENCH_SECONDS="0.3") as process:
+    with running([*BENCH, "users", str(page)], home, models, BENCH_SECONDS="0.24") as process:
         await until(lambda: said(home).count(step) == 2, "users connect again", seconds=200)
         process.send_signal(signal.SIGINT)
         await until(lambda: process.poll() is not None, "it has ended", seconds=120)

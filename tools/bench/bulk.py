@@ -22,7 +22,7 @@ _EMBED_BATCH = 32
 _PASSAGES_A_DOCUMENT = 100
 _PASSAGES_A_MESSAGE = 20
 _WRITERS = 4
-_GRAPH_SECONDS = 3600.0
+_GRAPH_SECONDS = 7200.0
 _WRITE_SECONDS = 300.0
 _POLL_SECONDS = 0.5
 # Length of the noise added to a real vector, as a share of that vector's length.

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from statistics import mean
 
-from tools.bench.load import Result, Way, background, fill, load
+from tools.bench.load import Way, background, fill, load
+from tools.bench.result import Result
 from tools.bench.turns import PASSAGES, in_turns
 
 RIVALS = (0, 2, 8, 64, 256)

@@ -18,7 +18,8 @@ from rag_local.platform import Platform, platform
 from rag_local.program import free_port, responds, start_logged, wait_ready
 from tools.bench.ab_platforms import pids_of
 from tools.bench.bulk import COLLECTION, TENANT, Bulk, open_bulk
-from tools.bench.load import Percentiles, dev_token, progress
+from tools.bench.load import dev_token, progress
+from tools.bench.result import Percentiles
 from tools.bench.turns import memory_mib
 from tools.bench.wording import questions
 

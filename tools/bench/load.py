@@ -7,7 +7,6 @@ a core to every latency.
 """
 
 import json
-import math
 import signal
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from rag_client.transport.channel import Gateway
 from rag_local.child import end, spawn
 from rag_local.program import StartFailed, program
 from rag_local.service_processes import ROOT
+from tools.bench.result import Percentiles, Result
 from tools.bench.wording import passages, questions
 
 COLLECTION = "bench"
@@ -52,53 +52,6 @@ class Way:
     token: Token
     pids: Mapping[str, int]
     descriptors: Path = ROOT / "deploy/envoy/rag.binpb"
-
-
-@dataclass(frozen=True, slots=True)
-class Percentiles:
-    """Milliseconds by nearest rank, and of how many calls; NaN if there was none."""
-
-    count: int = 0
-    p50: float = math.nan
-    p95: float = math.nan
-    p99: float = math.nan
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Percentiles":
-        """Of these milliseconds, of which there is at least one."""
-        ordered = sorted(values)
-        ranks = (max(math.ceil(share * len(ordered)), 1) - 1 for share in (0.50, 0.95, 0.99))
-        return cls(len(ordered), *(ordered[rank] for rank in ranks))
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """Duration in seconds, counters and percentiles by name; `latency` is that of successful calls."""
-
-    seconds: float
-    counts: Mapping[str, int]
-    trends: Mapping[str, Percentiles]
-
-    @property
-    def latency(self) -> Percentiles:
-        return self.trend("latency")
-
-    @property
-    def rate(self) -> float:
-        """Successful calls a second."""
-        return self.latency.count / self.seconds
-
-    @property
-    def errors(self) -> int:
-        return self.counts.get("errors", 0)
-
-    @property
-    def passage_rate(self) -> float:
-        """Passages written a second."""
-        return self.counts["passages"] / self.seconds
-
-    def trend(self, name: str) -> Percentiles:
-        return self.trends.get(name, Percentiles())
 
 
 def dev_token(home: Path, tenant: str) -> Token:

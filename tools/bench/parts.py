@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class Options:
         return cls(
             home=root / "bench",
             models=Path(os.environ.get("EMBEDDER_MODELS_DIR", root / "models")).resolve(),
-            seconds=float(os.environ.get("BENCH_SECONDS", "10")),
+            seconds=float(os.environ.get("BENCH_SECONDS", "8")),
             sizes=tuple(int(size) for size in sizes.split(",")),
             baseline=Path(baseline).resolve() if baseline else None,
         )
@@ -125,16 +126,17 @@ def _users(options: Options, write: Write) -> None:
             write({"1,000 users": found})
 
 
-def _edge(options: Options, write: Write) -> None:
-    with pair(options.home) as ways:
-        result = costs(ways, options.seconds / 6)
-    write({"What the edge costs": list(report.cost_rows(result))})
+def _costs(
+    title: str, ways: Callable[[Path], AbstractContextManager[list[Way]]]
+) -> Callable[[Options, Write], None]:
+    """A measurement of what searches cost by each of the ways."""
 
+    def measure(options: Options, write: Write) -> None:
+        with ways(options.home) as opened:
+            result = costs(opened, options.seconds / 6)
+        write({title: list(report.cost_rows(result))})
 
-def _tracing(options: Options, write: Write) -> None:
-    with tracing.both(options.home) as ways:
-        result = costs(ways, options.seconds / 6)
-    write({"What tracing costs": list(report.cost_rows(result))})
+    return measure
 
 
 def _fairness(options: Options, write: Write) -> None:
@@ -150,8 +152,8 @@ PARTS = (
     Part("fp32", "search in fp32", _fp32),
     Part("users", "1,000 users through the edge", _users),
     Part("growth", "search as the index grows", _growth),
-    Part("edge", "what the edge costs", _edge),
-    Part("tracing", "what tracing costs", _tracing),
+    Part("edge", "what the edge costs", _costs("What the edge costs", pair)),
+    Part("tracing", "what tracing costs", _costs("What tracing costs", tracing.variants)),
     Part("fairness", "one tenant beside another", _fairness),
 )
 BASELINE = Part("search", "this checkout and the baseline in alternating turns", _baseline)

@@ -28,7 +28,8 @@ def updated(page: str, tables: Mapping[str, str]) -> str:
             raise KeyError(title)
         section, following, after = rest.partition("\n## ")
         prose = section.partition("\nMeasured on ")[0].rstrip()
-        page = f"{before}{heading}{prose}\n\n{body}\n{following}{after}"
+        above = f"{prose}\n" if prose else ""
+        page = f"{before}{heading}{above}\n{body}\n{following}{after}"
     return f"{page.rstrip()}\n"
 
 

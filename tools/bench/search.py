@@ -14,7 +14,8 @@ from rag_local.platform import Platform, platform, prepare_model
 from rag_local.service_processes import SERVICES, ServiceProcess
 from tools.bench.ab_platforms import running, way
 from tools.bench.bare_hops import bare_hops
-from tools.bench.load import COLLECTION, Result, Way, fill, load, progress
+from tools.bench.load import COLLECTION, Way, fill, load, progress
+from tools.bench.result import Result
 from tools.bench.turns import Searches, idle_percent, in_turns, memory_mib, searches
 
 PASSAGES = 160

@@ -64,7 +64,7 @@ _VARIANTS = (
 
 
 @contextmanager
-def both(home: Path) -> Iterator[list[Way]]:
+def variants(home: Path) -> Iterator[list[Way]]:
     """The way to the platform that is not traced, then to the others. Raises StartFailed."""
     with collector(home) as receiver, ExitStack() as stack:
         ways = []

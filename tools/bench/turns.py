@@ -9,7 +9,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import TypeVar
 
-from tools.bench.load import Percentiles, Way, fill, load, progress
+from tools.bench.load import Way, fill, load, progress
+from tools.bench.result import Percentiles
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")

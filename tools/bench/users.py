@@ -12,7 +12,7 @@ USERS, RATE = 1000, 50
 # Seconds of connecting beforehand, of questions, and of connecting while asking.
 _BEFORE, _ASKING, _BURST = 30.0, 120.0, 15.0
 # Measurements of this length, in seconds, have all the users and the seconds above; shorter ones a share.
-_WHOLE = 10.0
+_WHOLE = 8.0
 
 
 def users_rows(issuer: Way, edge: Way, seconds: float) -> Iterator[Row]:

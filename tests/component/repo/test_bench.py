@@ -13,9 +13,9 @@ import pytest
 from tools.bench import __main__ as bench
 from tools.bench import load, parts, tracing
 from tools.bench.growth import Growth
-from tools.bench.load import Percentiles, Result
 from tools.bench.parts import PARTS, Options, Part, Write, chosen
 from tools.bench.report import baseline_rows, growth_rows, rendered, updated
+from tools.bench.result import Percentiles, Result
 from tools.bench.search import Measured
 from tools.bench.turns import Cost, Searches, cpu_seconds, in_turns, memory_mib, used_since
 from tools.bench.wording import passages, questions
@@ -70,6 +70,7 @@ def test_a_table_takes_the_place_of_the_one_of_its_title_and_leaves_the_rest_and
     page = (ROOT / "docs/benchmarks.md").read_text("utf-8")
     changed = updated(page, {"Ingest": rendered([{"a": 1.25, "b": "x"}])})
     assert "| a | b |\n| --- | --- |\n| 1.2 | x |\n\n## Services\n" in changed
+    assert "\n## Ingest\n\nMeasured on " in changed
     assert changed.split("## Ingest")[0] == page.split("## Ingest")[0]
     assert changed.split("## Services")[1] == page.split("## Services")[1]
     assert updated(changed, {}) == changed
