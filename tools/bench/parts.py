@@ -86,14 +86,14 @@ def _fp32(options: Options, write: Write) -> None:
 
 
 def _baseline(options: Options, write: Write) -> None:
-    """Two platforms side by side, in turns of a third of the seconds, as often as the costs' rounds."""
+    """Two platforms side by side, in turns of half the seconds."""
     assert options.baseline  # noqa: S101  # the part is chosen for it
     homes = options.home, options.home / "baseline"
     with platform(homes[0]) as own, checkout(options.baseline, homes[1]) as other:
         services = [own.services, other]
         names = "this checkout", "baseline"
         ways = [way(*each) for each in zip(names, services, homes, strict=True)]
-        result = search.measured(ways, services, options.seconds / 3, search.ROUNDS)
+        result = search.measured(ways, services, options.seconds / 2, search.ROUNDS)
     write({"This checkout and the baseline": list(report.baseline_rows(*result))})
 
 

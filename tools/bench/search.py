@@ -99,7 +99,7 @@ def measured(
 ) -> list[Measured]:
     """Each platform, in alternating turns of so many seconds; `services` are those of each way."""
     progress("idle")
-    idle = [idle_percent(way.pids, min(_IDLE_SECONDS, seconds)) for way in ways]
+    idle = [idle_percent(way.pids, _IDLE_SECONDS) for way in ways]
     # Searches are in the first collection; later rounds fill others.
     names = {
         way.name: iter([COLLECTION, *(f"{COLLECTION}-{n}" for n in range(rounds))]) for way in ways
