@@ -122,7 +122,7 @@ injection: $(READY) ## measure prompt injection against each backend; writes doc
 	@$(BIN)/python -m tools.eval.injection
 
 bench: export BASELINE := $(BASELINE)
-bench: $(READY) ## measure speed, all parts or PART=search,growth,edge,tracing,fairness; writes docs/benchmarks.md; BASELINE=FOLDER compares with another checkout
+bench: $(READY) ## measure speed, all parts (about eleven minutes) or PART=search,fp32,users,growth,edge,tracing,fairness; writes docs/benchmarks.md; BASELINE=FOLDER compares with another checkout
 	@exec $(BIN)/python -m tools.bench --part "$(PART)"
 
 alarms: $(READY) ## break the platform in five ways and report which alert fires and when, with the shipped waits (20 minutes)

@@ -1,4 +1,4 @@
-"""`make bench`: a part from start to end, and every way of stopping it leaves no process."""
+"""`make bench`: parts from start to end, and every way of stopping it leaves no process."""
 
 import os
 import re
@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tools.bench.bare_hops import bare_hops
+from tools.bench.turns import searches
 
 from rag_local.program import StartFailed
 from rag_local.service_processes import require_free
@@ -21,7 +23,7 @@ from tests.support.waiting import until
 # The ports of `make run` are fixed: one worker has them.
 pytestmark = pytest.mark.xdist_group("fixed ports")
 
-BENCH = [sys.executable, "-m", "tools.bench", "--part", "growth"]
+BENCH = [sys.executable, "-m", "tools.bench", "--part"]
 
 
 @pytest.fixture
@@ -36,9 +38,9 @@ def home(tmp_path: Path) -> Path:
 
 @contextmanager
 def running(
-    command: list[str], home: Path, models: Path, sizes: str
+    command: list[str], home: Path, models: Path, **bench: str
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    settings = {"RAG_HOME": str(home), "EMBEDDER_MODELS_DIR": str(models), "BENCH_SIZES": sizes}
+    settings = {"RAG_HOME": str(home), "EMBEDDER_MODELS_DIR": str(models), **bench}
     with (
         (home.parent / "said").open("wb") as said,
         subprocess.Popen(
@@ -97,21 +99,76 @@ def services(home: Path) -> int:
     return sum(not names.isdisjoint(arguments(pid)) for pid in started(home))
 
 
+def rows(page: Path, title: str) -> list[list[str]]:
+    """The cells of the table below this heading, without those of its head."""
+    section = page.read_text("utf-8").split(f"## {title}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")][2:]
+    return [line.strip("| ").split(" | ") for line in lines]
+
+
+def connections_to(port: int) -> int:
+    """How many connections from 127.0.0.1 to this port there are, closed ones of the last minute included."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(
+        own.startswith("0100007F:") and peer.endswith(f":{port:04X}") for _, own, peer, *_ in lines
+    )
+
+
+def test_bare_hops_are_measured_by_process_and_leave_the_ports_of_127_0_0_1_free(
+    tmp_path: Path,
+) -> None:
+    with bare_hops(tmp_path) as hops:
+        port = int(hops.gateway.target.rpartition(":")[2])
+        before = connections_to(port)
+        found = searches(hops, 8, 1.0)
+        assert connections_to(port) <= before
+    assert found.errors == 0
+    assert found.latency.count > 0
+    assert found.parts.keys() == {"gateway", "embedder", "retriever"}
+    assert found.parts["gateway"] > 0
+    assert not alive(list(hops.pids.values()))
+
+
+async def test_users_are_written_at_once_and_the_next_measurement_is_stopped_with_all_it_started(
+    home: Path, models: Path
+) -> None:
+    page, step = home.parent / "page.md", "users, 30 at once"
+    with running([*BENCH, "users", str(page)], home, models, BENCH_SECONDS="0.24") as process:
+        await until(lambda: said(home).count(step) == 2, "users connect again", seconds=200)
+        process.send_signal(signal.SIGINT)
+        await until(lambda: process.poll() is not None, "it has ended", seconds=120)
+        await until(lambda: not started(home), "nothing of it runs", seconds=60)
+    assert "stopped by SIGINT" in said(home)
+    [[users, connecting, questions, *_, errors]] = rows(page, "1,000 users")
+    assert [users, connecting, questions, errors] == ["30", "before, over 1 s", "180", "0"]
+
+
+@pytest.mark.long
+async def test_searches_are_measured_in_both_precisions(home: Path, models: Path) -> None:
+    page = home.parent / "page.md"
+    with running([*BENCH, "search,fp32", str(page)], home, models, BENCH_SECONDS="1") as process:
+        await until(lambda: process.poll() is not None, "the parts are done", seconds=400)
+        assert process.returncode == 0, said(home)
+    for title in ("Three bare hops", "Search through the gateway", "Search in fp32"):
+        assert [row[0] for row in rows(page, title)] == ["1", "32", "256"]
+        assert [row[5] for row in rows(page, title)] == ["0", "0", "0"]
+
+
 # From 5,000 passages on, it waits for a search graph.
 @pytest.mark.long
 @pytest.mark.parametrize("size", [600, 6000])
 async def test_the_growth_part_is_measured_and_written(home: Path, models: Path, size: int) -> None:
     page = home.parent / "page.md"
-    with running([*BENCH, str(page)], home, models, f"300,{size}") as process:
+    sizes = f"300,{size}"
+    with running([*BENCH, "growth", str(page)], home, models, BENCH_SIZES=sizes) as process:
         await until(lambda: process.poll() is not None, "the part is done", seconds=400)
         assert process.returncode == 0, said(home)
         await until(lambda: not started(home), "every process has ended")
-    section = page.read_text("utf-8").split("## A growing index\n")[1].split("\n## ")[0]
-    rows = [line for line in section.splitlines() if line.startswith("| ")][2:]
-    assert [row.split(" | ")[:2] for row in rows] == [
-        ["| 300", "300"],
-        [f"| {size:,}", f"{size - 300:,}"],
-    ]
+    engines = ["Edge", "server"] if os.environ.get("QDRANT_SERVER") else ["Edge"]
+    bulks = [["300", "300"], [f"{size:,}", f"{size - 300:,}"]]
+    found = rows(page, "A growing index")
+    assert [row[:3] for row in found] == [[name, *bulk] for name in engines for bulk in bulks]
+    assert all(float(cell) > 0 for row in found for cell in row[-2:])
     assert "[1/1] growth" in said(home)
     assert not (home / "bench").exists()
 
@@ -136,7 +193,8 @@ async def test_a_stopped_benchmark_leaves_no_process(
     make = shutil.which("make")
     assert make or not through_make, "make is not installed"
     through = [str(make), *installed(), "bench", "PART=growth"]
-    with running(through if through_make else BENCH, home, models, "1000000") as process:
+    command = through if through_make else [*BENCH, "growth"]
+    with running(command, home, models, BENCH_SIZES="1000000") as process:
         await until(lambda: services(home) == 4, "the services are started", seconds=200)
         await until(lambda: ready in said(home), "it measures", seconds=200)
         process.send_signal(number)

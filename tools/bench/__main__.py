@@ -12,7 +12,7 @@ from rag_local.platform import prepare_model
 from rag_local.program import StartFailed
 from rag_local.signals import Stopped, stopped_by_signals
 from tools.bench.parts import Options, Part, chosen, measure
-from tools.bench.report import PAGE, rendered, update
+from tools.bench.report import PAGE, Sections, rendered, update
 from tools.bench.tracing import NotInstalled
 
 
@@ -50,17 +50,22 @@ def _measure_all(parts: Sequence[Part], options: Options, output: Path) -> list[
         sys.stderr.write(f"{name}: {part.says} …\n")
         began = time.monotonic()
         try:
-            tables = {title: rendered(rows) for title, rows in measure(part, options).items()}
+            measure(part, options, lambda found: _write(found, options, output))
         except NotInstalled as error:
             _fail(f"{part.name} is left out: {error}", 1)
             left_out.append(part.name)
             continue
-        if not options.baseline:
-            update(output, tables)
-        for title, body in tables.items():
-            print(f"\n## {title}\n\n{body}", flush=True)
         sys.stderr.write(f"{name}: done after {time.monotonic() - began:.0f} s\n")
     return left_out
+
+
+def _write(found: Sections, options: Options, output: Path) -> None:
+    """Print tables, and put them into the page; those of a comparison with a baseline are only printed."""
+    tables = {title: rendered(rows) for title, rows in found.items()}
+    if not options.baseline:
+        update(output, tables)
+    for title, body in tables.items():
+        print(f"\n## {title}\n\n{body}", flush=True)
 
 
 def _fail(reason: str, code: int) -> int:

@@ -1,6 +1,6 @@
 """Two platforms at once, measured in turns: plaintext and trusted, or this checkout and another one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from rag_local.program import StartFailed
 from rag_local.service_processes import (
     SERVICES,
     ServiceProcess,
+    ServiceSpec,
     require_free,
     run_services,
     wait_healthy,
@@ -38,26 +39,26 @@ def pair(home: Path) -> Iterator[list[Way]]:
 @contextmanager
 def plaintext(home: Path) -> Iterator[list[Way]]:
     """As `make run` has it: straight to the gateway; and through an Envoy with TLS."""
-    require_free(SPECS)
-    dev_keys.ensure(home / "keys")
     header = {"GATEWAY_ADDRESS_HEADER": "x-envoy-external-address"}
     front = SPECS[-1]
     values = EdgeConfig(
         port=0, gateways=(f"127.0.0.1:{front.port}",), pages=(f"127.0.0.1:{front.http_port}",)
     )
-    with run_services(home, {"RAG_HOME": str(home.resolve()), **header}, SPECS) as services:
-        wait_healthy(services, _READY_SECONDS)
-        with edge(home, values) as outer:
-            direct = way("direct, plaintext", services, home)
-            secured = Gateway(f"localhost:{outer.port}", outer.ca)
-            pids = {**direct.pids, "envoy": outer.process.pid}
-            yield [direct, Way("edge", secured, direct.token, pids)]
+    with running(home, SPECS, header) as services, edge(home, values) as outer:
+        direct = way("direct, plaintext", services, home)
+        secured = Gateway(f"localhost:{outer.port}", outer.ca)
+        pids = {**direct.pids, "envoy": outer.process.pid}
+        yield [direct, Way("edge", secured, direct.token, pids)]
 
 
 @contextmanager
-def trusted(home: Path) -> Iterator[list[Way]]:
-    """Certificates from Vault, mutual TLS everywhere, limits in Redis: with and without Envoy."""
-    with platform(home, parts=Components(vault=True, edge=True)) as started:
+def trusted(home: Path, collector: str = "") -> Iterator[list[Way]]:
+    """Certificates from Vault, mutual TLS everywhere, limits in Redis: without and with Envoy.
+
+    Spans go to the OTLP receiver at `collector`, HOST:PORT; nothing is traced if it is empty.
+    """
+    parts = Components(vault=True, edge=True, collector=collector)
+    with platform(home, parts=parts) as started:
         if not started.edge:
             raise StartFailed("the edge does not run")
         person = Operator((home / "operator").resolve())
@@ -86,13 +87,21 @@ def checkout(root: Path, home: Path) -> Iterator[list[ServiceProcess]]:
     python = root / ".venv/bin/python"
     if not python.is_file():
         raise StartFailed(f"BASELINE: there is no {python}: run `make run ONCE=1` in {root} first")
-    require_free(SPECS)
-    dev_keys.ensure(home / "keys")
     specs = [
         replace(spec, command=(str(python), "-m", spec.package), folder=root) for spec in SPECS
     ]
-    settings = {"RAG_HOME": str(home.resolve()), "PYTHONPATH": ""}
-    with run_services(home, settings, specs) as started:
+    with running(home, specs, {"PYTHONPATH": ""}) as started:
+        yield started
+
+
+@contextmanager
+def running(
+    home: Path, specs: Sequence[ServiceSpec], settings: Mapping[str, str]
+) -> Iterator[list[ServiceProcess]]:
+    """Services in plaintext that are healthy, with their data and keys in `home`. Raises StartFailed."""
+    require_free(specs)
+    dev_keys.ensure(home / "keys")
+    with run_services(home, {"RAG_HOME": str(home.resolve()), **settings}, specs) as started:
         wait_healthy(started, _READY_SECONDS)
         yield started
 

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from statistics import mean
 
-from tools.bench.load import Result, Way, background, fill, load
-from tools.bench.turns import in_turns
+from tools.bench.load import Way, background, fill, load
+from tools.bench.result import Result
+from tools.bench.turns import PASSAGES, in_turns
 
 RIVALS = (0, 2, 8, 64, 256)
 # The rival that just keeps both cores busy: the others are compared with it.
 EQUAL = 2
-ROUNDS = 4
-_PASSAGES = 120
+ROUNDS = 2
 # The rival's callers would not be on this machine: they give way to everything that would.
 _RIVAL_NICE = 10
 
@@ -21,7 +21,7 @@ _Round = tuple[Result, Result | None]
 def fairness_rows(modest: Way, rival: Way, seconds: float) -> list[Mapping[str, object]]:
     """A row for each of the rivals, which are measured in turns; the first is without one."""
     for way in (modest, rival):
-        fill(way, _PASSAGES)
+        fill(way, PASSAGES)
     rounds = in_turns(RIVALS, lambda callers: _round(modest, rival, callers, seconds), ROUNDS)
     p95 = [_latency(each, "p95") for each in rounds]
     return [

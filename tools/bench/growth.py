@@ -1,42 +1,42 @@
-"""What a search costs as the index grows: bulks written straight to the retriever, without the model."""
+"""What a search costs as the index grows, and what a passage takes of memory and disk, on either engine."""
 
 import asyncio
-import sys
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from rag.embedder.v1 import embedder_service_pb2 as embedder
 from rag.embedder.v1.embedder_service_pb2_grpc import EmbedderServiceStub
-from rag.retriever.v1 import retriever_service_pb2 as pb
 from rag.retriever.v1.retriever_service_pb2_grpc import RetrieverServiceStub
-from rag.types.v1.document_pb2 import Document
-from rag.types.v1.passage_pb2 import TextSpan
-from rag.types.v1.vector_pb2 import DenseVector
 from rag_client.client.aio import AsyncClient
 from rag_client.transport.channel import Gateway
-from rag_local.service_processes import ServiceProcess
-from tools.bench.load import Percentiles, dev_token
-from tools.bench.wording import passages, questions
+from rag_local.child import end
+from rag_local.platform import Platform, platform
+from rag_local.program import free_port, responds, start_logged, wait_ready
+from tools.bench.ab_platforms import pids_of
+from tools.bench.bulk import COLLECTION, TENANT, Bulk, open_bulk
+from tools.bench.load import dev_token, progress
+from tools.bench.result import Percentiles
+from tools.bench.turns import memory_mib
+from tools.bench.wording import questions
 
-COLLECTION = "bench-growth"
-_TENANT = "demo"
-_POOL = 192
-_EMBED_BATCH = 32
-_PASSAGES_A_DOCUMENT = 100
-_PASSAGES_A_MESSAGE = 20
-_WRITERS = 4
-_SEARCHES = 60
-_GRAPH_SECONDS = 3600.0
-_WRITE_SECONDS = 300.0
-_POLL_SECONDS = 0.5
-# Length of the noise added to a real vector, as a share of that vector's length.
-_NOISE = 0.5
+# The variable that names the program of a Qdrant server.
+SERVER = "QDRANT_SERVER"
+_SEARCHES = 100
+_READY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """An engine with an empty index: the process that has it in memory, and the folder that has it on disk."""
+
+    name: str
+    started: Platform
+    pid: int
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,150 +44,119 @@ class Growth:
     """An index of that many passages: seconds of writing its bulk, and from its end to the graph.
 
     `graph_seconds` is None if the bulk needed no build of the graph. The percentiles are of the stage
-    `search`: just after the bulk, while the graph was being built, and with the graph.
+    `search`: of the first searches after the bulk, and with the graph. `memory` and `disk` are bytes a
+    passage, of memory those that the empty index did not have.
     """
 
+    engine: str
     passages: int
     bulk: int
     written_seconds: float
     graph_seconds: float | None
     after_bulk: Percentiles
     with_graph: Percentiles
+    memory: float
+    disk: float
+
+
+@contextmanager
+def edge_engine(home: Path) -> Iterator[Engine]:
+    """Qdrant Edge, in the retriever. Raises StartFailed."""
+    with platform(home) as started:
+        yield Engine("Edge", started, pids_of(started.services)["retriever"], home / "index")
+
+
+@contextmanager
+def server_engine(home: Path, program: str) -> Iterator[Engine]:
+    """A Qdrant server of this program beside the platform. Raises StartFailed."""
+    folder, http, grpc = (home / "qdrant").resolve(), free_port(), free_port()
+    folder.mkdir(parents=True)
+    own = {
+        "QDRANT__SERVICE__HOST": "127.0.0.1",
+        "QDRANT__SERVICE__HTTP_PORT": str(http),
+        "QDRANT__SERVICE__GRPC_PORT": str(grpc),
+        "QDRANT__TELEMETRY_DISABLED": "true",
+    }
+    url, log = f"http://127.0.0.1:{http}", home / "qdrant.log"
+    process = start_logged([program], log, env={**os.environ, **own}, cwd=folder)
+    settings = {
+        "RETRIEVER_ENGINE": "server",
+        "RETRIEVER_QDRANT_URL": url,
+        "RETRIEVER_QDRANT_GRPC_PORT": str(grpc),
+    }
+    try:
+        wait_ready(process, "qdrant", log, lambda: responds(f"{url}/readyz"), _READY_SECONDS)
+        with platform(home, settings) as started:
+            yield Engine("server", started, process.pid, folder)
+    finally:
+        end(process, 10)
 
 
 def growth(
-    home: Path, services: Sequence[ServiceProcess], target: str, sizes: Sequence[int]
-) -> list[Growth]:
+    home: Path, engine: Engine, sizes: Sequence[int], report: Callable[[Growth], None]
+) -> None:
     """One size after the other in one index, smallest first. `home` has the key of the tokens."""
-    ports = {service.spec.name: service.spec.port for service in services}
-    return asyncio.run(_growth(home, ports, target, sizes))
+    asyncio.run(_growth(home, engine, sizes, report))
 
 
 async def _growth(
-    home: Path, ports: dict[str, int], target: str, sizes: Sequence[int]
-) -> list[Growth]:
+    home: Path, engine: Engine, sizes: Sequence[int], report: Callable[[Growth], None]
+) -> None:
+    ports = {service.name: service.spec.port for service in engine.started.services}
+    target, token = engine.started.access.target, dev_token(home, TENANT)
     async with (
         Gateway(f"127.0.0.1:{ports['embedder']}").open_async() as to_embedder,
         Gateway(f"127.0.0.1:{ports['retriever']}").open_async() as to_retriever,
-        AsyncClient(target, token=dev_token(home, _TENANT)) as client,
+        AsyncClient(target, token=token) as client,
     ):
-        bulk = await _bulk(RetrieverServiceStub(to_retriever), EmbedderServiceStub(to_embedder))
-        return [await _grown(bulk, client, size) for size in sorted(sizes)]
+        bulk = await open_bulk(RetrieverServiceStub(to_retriever), EmbedderServiceStub(to_embedder))
+        empty = _memory(engine)
+        for size in sorted(sizes):
+            report(await _grown(bulk, client, engine, size, empty))
 
 
-async def _grown(bulk: "Bulk", client: AsyncClient, size: int) -> Growth:
+async def _grown(
+    bulk: Bulk, client: AsyncClient, engine: Engine, size: int, empty: float
+) -> Growth:
     before, began = bulk.written, time.monotonic()
-    sys.stderr.write(f"  {size:,} passages: writing\n")
+    progress(f"{engine.name}, {size:,} passages: writing")
     await bulk.write(size)
     written = time.monotonic()
+    progress(f"{engine.name}, {size:,} passages: building the graph")
     graph = asyncio.create_task(bulk.optimized())
-    after_bulk = await _search_stage(client, until=graph)
+    after_bulk = await _search_stage(client)
     ready = await graph
-    graph_seconds = None if ready is None else ready - written
-    with_graph = await _search_stage(client)
-    found = Growth(size, size - before, written - began, graph_seconds, after_bulk, with_graph)
-    sys.stderr.write(f"  {found}\n")
-    return found
+    return Growth(
+        engine=engine.name,
+        passages=size,
+        bulk=size - before,
+        written_seconds=written - began,
+        graph_seconds=None if ready is None else ready - written,
+        after_bulk=after_bulk,
+        with_graph=await _search_stage(client),
+        memory=(_memory(engine) - empty) / size,
+        disk=_disk(engine.folder) / size,
+    )
 
 
-async def _search_stage(
-    client: AsyncClient, until: "asyncio.Task[float | None] | None" = None
-) -> Percentiles:
-    """The stage `search` of one search after the other: at least one, until the task is done."""
+async def _search_stage(client: AsyncClient) -> Percentiles:
+    """The stage `search` of one search after the other."""
     milliseconds = []
-    texts = questions()
-    for _ in range(_SEARCHES) if until is None else count():
-        reply = await client.search(next(texts), collections=[COLLECTION])
+    for text in islice(questions(), _SEARCHES):
+        reply = await client.search(text, collections=[COLLECTION])
         milliseconds.append(reply.timings["search"] * 1000)
-        if until is not None and until.done():
-            break
     return Percentiles.of(milliseconds)
 
 
-class Bulk:
-    """Writes documents of synthetic passages to an index, which is empty at first.
-
-    They are derived from passages that the model has embedded, so that questions match them.
-    """
-
-    def __init__(
-        self, retriever: Any, texts: Sequence[str], embeddings: Sequence[Any], fingerprint: str
-    ) -> None:
-        self._retriever = retriever
-        self._fingerprint = fingerprint
-        self._texts = texts
-        self._dense = np.array([np.frombuffer(one.dense.data, "<f4") for one in embeddings])
-        self._sparse = [one.sparse for one in embeddings]
-        self._random = np.random.default_rng(1)
-        self._numbers = count()
-        self.written = 0
-
-    async def write(self, size: int) -> None:
-        """Write until the index has `size` passages, several documents at once."""
-        complete, rest = divmod(size - self.written, _PASSAGES_A_DOCUMENT)
-        lengths = iter([_PASSAGES_A_DOCUMENT] * complete + ([rest] if rest else []))
-
-        async def writer() -> None:
-            for length in lengths:
-                await self._document(next(self._numbers), length)
-
-        await asyncio.gather(*(writer() for _ in range(_WRITERS)))
-        self.written = size
-
-    async def optimized(self) -> float | None:
-        """The monotonic time at which the index has its graph, None if none is due. Raises TimeoutError."""
-        due = False
-        async with asyncio.timeout(_GRAPH_SECONDS):
-            while True:
-                reply = await self._retriever.GetIndex(pb.GetIndexRequest())
-                if reply.index.state == pb.INDEX_STATE_READY:
-                    return time.monotonic() if due else None
-                due = True
-                await asyncio.sleep(_POLL_SECONDS)
-
-    async def _document(self, number: int, length: int) -> None:
-        document = Document(
-            document_id=f"bulk-{number}",
-            collection=COLLECTION,
-            version="1",
-            title=f"Bulk {number}",
-            passage_count=length,
-        )
-        header = pb.UpsertHeader(
-            tenant_id=_TENANT, document=document, fingerprint=self._fingerprint
-        )
-        parts = [pb.UpsertChunksRequest(header=header)]
-        for first in range(0, length, _PASSAGES_A_MESSAGE):
-            ordinals = range(first, min(first + _PASSAGES_A_MESSAGE, length))
-            chunks = [self._chunk(ordinal) for ordinal in ordinals]
-            parts.append(pb.UpsertChunksRequest(chunks=pb.VectorChunkBatch(chunks=chunks)))
-        await self._retriever.UpsertChunks(parts, timeout=_WRITE_SECONDS)
-
-    def _chunk(self, ordinal: int) -> pb.VectorChunk:
-        """Text and terms of a random passage that the model has embedded, and a vector near that passage's."""
-        place = int(self._random.integers(len(self._texts)))
-        size = self._dense.shape[1]
-        vector = self._dense[place] + _NOISE * self._random.standard_normal(size) / np.sqrt(size)
-        text = self._texts[place]
-        span = TextSpan(start=0, end=len(text), start_byte=0, end_byte=len(text.encode()))
-        return pb.VectorChunk(
-            chunk=pb.TextChunk(ordinal=ordinal, text=text, span=span),
-            dense=DenseVector(data=(vector / np.linalg.norm(vector)).astype("<f4").tobytes()),
-            sparse=self._sparse[place],
-        )
+def _memory(engine: Engine) -> float:
+    return memory_mib({engine.name: engine.pid})[engine.name] * 2**20
 
 
-async def _bulk(retriever: Any, stub: Any) -> Bulk:
-    texts = list(islice(passages(), _POOL))
-    embeddings: list[Any] = []
-    for first in range(0, len(texts), _EMBED_BATCH):
-        reply = await stub.Embed(
-            embedder.EmbedRequest(
-                texts=texts[first : first + _EMBED_BATCH],
-                task=embedder.TASK_DOCUMENT,
-                representation=embedder.REPRESENTATION_BOTH,
-            ),
-            timeout=_WRITE_SECONDS,
-        )
-        embeddings += reply.embeddings
-    return Bulk(retriever, texts, embeddings, reply.fingerprint)
+def _disk(folder: Path) -> float:
+    """Bytes on disk of the files below the folder; some may be removed meanwhile."""
+    total = 0.0
+    for directory, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += (Path(directory) / name).lstat().st_blocks * 512
+    return total

@@ -1,4 +1,4 @@
-"""Load by k6: callers in a closed loop, each with its next call as soon as its last has ended.
+"""Load by k6: callers in a closed loop, each with its next call as soon as its last has ended, or users.
 
 k6 shares the cores with what it measures. Without decoding replies it uses 8% of the CPU that a search
 costs the servers (measured: 1.9 ms beside 23 ms), and the same on both sides of a ratio; so there is no
@@ -7,9 +7,9 @@ a core to every latency.
 """
 
 import json
-import math
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +23,7 @@ from rag_client.transport.channel import Gateway
 from rag_local.child import end, spawn
 from rag_local.program import StartFailed, program
 from rag_local.service_processes import ROOT
+from tools.bench.result import Percentiles, Result
 from tools.bench.wording import passages, questions
 
 COLLECTION = "bench"
@@ -34,6 +35,8 @@ _MAX_RATE = 600
 _QUESTIONS = questions()
 # What k6 accepts.
 _SHORTEST, _LONGEST = 1.0, 3600.0
+# Not 127.0.0.1: for a minute after a run its connections' ports would not be free for a platform there.
+_CALLERS_ADDRESS = "127.0.0.2"
 # The exit code of k6 after SIGINT; its summary is complete.
 _INTERRUPTED = 105
 
@@ -49,53 +52,6 @@ class Way:
     token: Token
     pids: Mapping[str, int]
     descriptors: Path = ROOT / "deploy/envoy/rag.binpb"
-
-
-@dataclass(frozen=True, slots=True)
-class Percentiles:
-    """Milliseconds by nearest rank, and of how many calls; NaN if there was none."""
-
-    count: int = 0
-    p50: float = math.nan
-    p95: float = math.nan
-    p99: float = math.nan
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Percentiles":
-        """Of these milliseconds, of which there is at least one."""
-        ordered = sorted(values)
-        ranks = (max(math.ceil(share * len(ordered)), 1) - 1 for share in (0.50, 0.95, 0.99))
-        return cls(len(ordered), *(ordered[rank] for rank in ranks))
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """Duration in seconds, counters and percentiles by name; `latency` is that of successful calls."""
-
-    seconds: float
-    counts: Mapping[str, int]
-    trends: Mapping[str, Percentiles]
-
-    @property
-    def latency(self) -> Percentiles:
-        return self.trend("latency")
-
-    @property
-    def rate(self) -> float:
-        """Successful calls a second."""
-        return self.latency.count / self.seconds
-
-    @property
-    def errors(self) -> int:
-        return self.counts.get("errors", 0)
-
-    @property
-    def passage_rate(self) -> float:
-        """Passages written a second."""
-        return self.counts["passages"] / self.seconds
-
-    def trend(self, name: str) -> Percentiles:
-        return self.trends.get(name, Percentiles())
 
 
 def dev_token(home: Path, tenant: str) -> Token:
@@ -115,8 +71,7 @@ def fill(way: Way, passages_count: int, collection: str = COLLECTION) -> Result:
         "callers": min(_WRITERS, len(documents)),
         "iterations": len(documents),
     }
-    with _running(way, "ingest", plan, documents) as process:
-        found = _result(process)
+    found = run_script("ingest", way, plan, documents)
     if found.latency.count < len(documents):
         raise StartFailed(f"{way.name}: {len(documents) - found.latency.count} documents refused")
     return found
@@ -125,7 +80,21 @@ def fill(way: Way, passages_count: int, collection: str = COLLECTION) -> Result:
 def load(script: str, way: Way, callers: int, seconds: float) -> Result:
     """Calls of one kind for some seconds; those begun by then are waited for and counted."""
     plan = {"collection": COLLECTION, "callers": callers, "seconds": max(seconds, _SHORTEST)}
-    with _running(way, script, plan, _questions(seconds)) as process:
+    return run_script(script, way, plan, new_questions(int(seconds * _MAX_RATE) + 1000))
+
+
+def run_script(
+    script: str,
+    way: Way,
+    plan: Mapping[str, object],
+    texts: Sequence[str],
+    tokens: Sequence[str] = (),
+) -> Result:
+    """One of SCRIPTS from start to end. Raises StartFailed if k6 fails.
+
+    `plan` is what it reads besides the texts; `tokens` are its callers', in turn, the way's own if empty.
+    """
+    with _running(way, script, plan, texts, tokens=tokens) as process:
         return _result(process)
 
 
@@ -133,7 +102,8 @@ def load(script: str, way: Way, callers: int, seconds: float) -> Result:
 def background(script: str, way: Way, callers: int, nice: int) -> Iterator[Callable[[], Result]]:
     """Calls that go on inside the block, from its beginning; the function given stops them."""
     plan = {"collection": COLLECTION, "callers": callers, "seconds": _LONGEST}
-    with _running(way, script, plan, _questions(60), nice) as process:
+    texts = new_questions(60 * _MAX_RATE)
+    with _running(way, script, plan, texts, nice) as process:
 
         def stop() -> Result:
             process.send_signal(signal.SIGINT)
@@ -142,30 +112,44 @@ def background(script: str, way: Way, callers: int, nice: int) -> Iterator[Calla
         yield stop
 
 
-def _questions(seconds: float) -> list[str]:
-    return list(islice(_QUESTIONS, int(seconds * _MAX_RATE) + 1000))
+def new_questions(number: int) -> list[str]:
+    """Questions that nobody has asked before in this process."""
+    return list(islice(_QUESTIONS, number))
+
+
+def progress(step: str) -> None:
+    """Print a step of a part to stderr."""
+    sys.stderr.write(f"  {step}\n")
 
 
 @contextmanager
 def _running(
-    way: Way, script: str, plan: Mapping[str, object], texts: Sequence[str], nice: int = 0
+    way: Way,
+    script: str,
+    plan: Mapping[str, object],
+    texts: Sequence[str],
+    nice: int = 0,
+    tokens: Sequence[str] = (),
 ) -> Iterator["subprocess.Popen[str]"]:
     """k6, from its first call on; its callers take some milliseconds each to be created before that."""
     k6 = program("k6", "make test installs it")
+    progress(f"{way.name}: {script}, {plan['callers']} at once")
     with TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        (folder / "texts.json").write_text(json.dumps(texts, ensure_ascii=False), "utf-8")
+        lists = {"texts": list(texts), "tokens": list(tokens) or [way.token()]}
+        for kind, values in lists.items():
+            (folder / f"{kind}.json").write_text(json.dumps(values, ensure_ascii=False), "utf-8")
         where = {"target": way.gateway.target, "connect": _connect(way.gateway)}
-        paths = {"texts": str(folder / "texts.json"), "descriptors": str(way.descriptors)}
-        complete = {**plan, **where, **paths, "token": way.token()}
+        paths = {kind: str(folder / f"{kind}.json") for kind in lists}
+        complete = {**plan, **where, **paths, "descriptors": str(way.descriptors)}
         (folder / "plan.json").write_text(json.dumps(complete))
         started = folder / "started"
+        options = [
+            *("--quiet", "--no-usage-report", "--local-ips", _CALLERS_ADDRESS),
+            *("-e", f"PLAN={folder / 'plan.json'}", f"--console-output={started}"),
+        ]
         process = spawn(
-            [
-                *("nice", "-n", str(nice), k6, "run", "--quiet", "--no-usage-report"),
-                *("-e", f"PLAN={folder / 'plan.json'}", f"--console-output={started}"),
-                str(SCRIPTS / f"{script}.js"),
-            ],
+            ["nice", "-n", str(nice), k6, "run", *options, str(SCRIPTS / f"{script}.js")],
             stdout=subprocess.PIPE,
             text=True,
         )

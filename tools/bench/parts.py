@@ -1,18 +1,21 @@
-"""The parts of the benchmark: each starts what it needs, measures, and gives its tables."""
+"""The parts of the benchmark: each starts what it needs, measures, and writes its tables."""
 
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag_local.platform import platform
+from rag_local.platform import Platform, platform
 from tools.bench import report, search, tracing
-from tools.bench.ab_platforms import RIVAL, checkout, pair, way
+from tools.bench.ab_platforms import RIVAL, checkout, pair, trusted, way
 from tools.bench.fairness import fairness_rows
-from tools.bench.growth import growth
-from tools.bench.report import Sections
+from tools.bench.growth import SERVER, Growth, edge_engine, growth, server_engine
+from tools.bench.load import Way, progress
+from tools.bench.report import Row, Sections
 from tools.bench.turns import costs
+from tools.bench.users import users_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,14 @@ class Options:
         return cls(
             home=root / "bench",
             models=Path(os.environ.get("EMBEDDER_MODELS_DIR", root / "models")).resolve(),
-            seconds=float(os.environ.get("BENCH_SECONDS", "15")),
+            seconds=float(os.environ.get("BENCH_SECONDS", "8")),
             sizes=tuple(int(size) for size in sizes.split(",")),
             baseline=Path(baseline).resolve() if baseline else None,
         )
+
+
+# Takes tables as soon as they are measured; those of a title replace the former ones.
+Write = Callable[[Sections], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,63 +56,104 @@ class Part:
 
     name: str
     says: str
-    measure: Callable[[Options], Sections]
+    measure: Callable[[Options, Write], None]
 
 
-def _search(options: Options) -> Sections:
-    """The platform as `make run` has it, between two measurements of the bare model."""
-    before = search.bare(options.models, options.seconds / 2)
-    with platform(options.home) as started:
-        ways = [way("this checkout", started.services, options.home)]
-        [result] = search.measured(ways, [started.services], options.seconds)
-        gateway_ready = search.gateway_alone(options.home)
-    after = search.bare(options.models, options.seconds / 2)
-    return report.search_sections(search.mean_of(before, after), result, gateway_ready)
+def _search(options: Options, write: Write) -> None:
+    """The platform as `make run` has it, with the bare model and three bare hops."""
+
+    def measure(way: Way, started: Platform) -> tuple[search.Measured, float]:
+        [result] = search.measured([way], [started.services], options.seconds / 2)
+        return result, search.gateway_alone(options.home)
+
+    reference, result = search.beside_reference(
+        options.home, options.models, "int8", options.seconds, measure
+    )
+    write(report.search_sections(reference, *result))
 
 
-def _baseline(options: Options) -> Sections:
-    """Two platforms side by side, in turns of a third of the seconds, as often as the costs' rounds."""
+def _fp32(options: Options, write: Write) -> None:
+    """The searches of the part `search`, in fp32."""
+    seconds = options.seconds / 2
+    reference, found = search.beside_reference(
+        options.home,
+        options.models,
+        "fp32",
+        seconds,
+        lambda way, _started: search.searches_only(way, seconds / 2),
+    )
+    write({"Search in fp32": report.search_rows(reference, found)})
+
+
+def _baseline(options: Options, write: Write) -> None:
+    """Two platforms side by side, in turns of half the seconds."""
     assert options.baseline  # noqa: S101  # the part is chosen for it
     homes = options.home, options.home / "baseline"
     with platform(homes[0]) as own, checkout(options.baseline, homes[1]) as other:
         services = [own.services, other]
         names = "this checkout", "baseline"
         ways = [way(*each) for each in zip(names, services, homes, strict=True)]
-        result = search.measured(ways, services, options.seconds / 3, search.ROUNDS)
-    return {"This checkout and the baseline": list(report.baseline_rows(*result))}
+        result = search.measured(ways, services, options.seconds / 2, search.ROUNDS)
+    write({"This checkout and the baseline": list(report.baseline_rows(*result))})
 
 
-def _growth(options: Options) -> Sections:
-    with platform(options.home) as started:
-        result = growth(options.home, started.services, started.access.target, options.sizes)
-    return {"A growing index": list(report.growth_rows(result))}
+def _growth(options: Options, write: Write) -> None:
+    """On Edge; then on a server, if there is one."""
+    found: list[Growth] = []
+
+    def add(one: Growth) -> None:
+        found.append(one)
+        write({"A growing index": list(report.growth_rows(found))})
+
+    with edge_engine(options.home) as edge:
+        growth(options.home, edge, options.sizes, add)
+    server, home = os.environ.get(SERVER), options.home / "server"
+    if not server:
+        progress(f"{SERVER} is not set: Edge only")
+        return
+    with server_engine(home, server) as engine:
+        growth(home, engine, options.sizes, add)
 
 
-def _edge(options: Options) -> Sections:
-    with pair(options.home) as ways:
-        result = costs(ways, options.seconds / 3)
-    return {"What the edge costs": list(report.cost_rows(result))}
+def _users(options: Options, write: Write) -> None:
+    found: list[Row] = []
+    with (
+        tracing.collector(options.home) as collector,
+        trusted(options.home, collector) as (direct, edge),
+    ):
+        for row in users_rows(direct, edge, options.seconds):
+            found.append(row)
+            write({"1,000 users": found})
 
 
-def _tracing(options: Options) -> Sections:
-    with tracing.both(options.home) as ways:
-        result = costs(ways, options.seconds / 3)
-    return {"What tracing costs": list(report.cost_rows(result))}
+def _costs(
+    title: str, ways: Callable[[Path], AbstractContextManager[list[Way]]]
+) -> Callable[[Options, Write], None]:
+    """A measurement of what searches cost by each of the ways."""
+
+    def measure(options: Options, write: Write) -> None:
+        with ways(options.home) as opened:
+            result = costs(opened, options.seconds / 6)
+        write({title: list(report.cost_rows(result))})
+
+    return measure
 
 
-def _fairness(options: Options) -> Sections:
+def _fairness(options: Options, write: Write) -> None:
     with platform(options.home) as started:
         modest = way("modest", started.services, options.home)
         rival = way("rival", started.services, options.home, tenant=RIVAL)
-        rows = fairness_rows(modest, rival, options.seconds / 2)
-    return {"One tenant beside another": rows}
+        rows = fairness_rows(modest, rival, options.seconds / 4)
+    write({"One tenant beside another": rows})
 
 
 PARTS = (
-    Part("search", "the bare model and the platform: search, answers, ingest, memory", _search),
+    Part("search", "the bare model, bare hops and the platform: search, answers, ingest", _search),
+    Part("fp32", "search in fp32", _fp32),
+    Part("users", "1,000 users through the edge", _users),
     Part("growth", "search as the index grows", _growth),
-    Part("edge", "what the edge costs", _edge),
-    Part("tracing", "what tracing costs", _tracing),
+    Part("edge", "what the edge costs", _costs("What the edge costs", pair)),
+    Part("tracing", "what tracing costs", _costs("What tracing costs", tracing.variants)),
     Part("fairness", "one tenant beside another", _fairness),
 )
 BASELINE = Part("search", "this checkout and the baseline in alternating turns", _baseline)
@@ -125,10 +173,10 @@ def chosen(names: str, baseline: Path | None = None) -> list[Part]:
     return [part for part in known if part.name in expected or not expected]
 
 
-def measure(part: Part, options: Options) -> Sections:
+def measure(part: Part, options: Options, write: Write) -> None:
     """Measure with an index that begins empty, and leave no data. Raises StartFailed, CalledProcessError."""
     shutil.rmtree(options.home, ignore_errors=True)
     try:
-        return part.measure(options)
+        part.measure(options, write)
     finally:
         shutil.rmtree(options.home, ignore_errors=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean
 
 from tools.bench.growth import Growth
-from tools.bench.search import Bare, Measured
+from tools.bench.search import BySize, Measured, Reference
 from tools.bench.turns import Cost, Extra, Searches
 
 Row = Mapping[str, object]
@@ -23,11 +23,13 @@ def updated(page: str, tables: Mapping[str, str]) -> str:
     Raises KeyError for a title that the page does not have.
     """
     for title, body in tables.items():
-        start = page.find(f"\n## {title}\n")
-        begin, end = page.find("\nMeasured on ", start), page.find("\n## ", start + 1)
-        if start < 0 or begin < 0:
+        before, heading, rest = page.partition(f"\n## {title}\n")
+        if not heading:
             raise KeyError(title)
-        page = f"{page[:begin]}\n{body}\n{page[end:] if end >= 0 else ''}"
+        section, following, after = rest.partition("\n## ")
+        prose = section.partition("\nMeasured on ")[0].rstrip()
+        above = f"{prose}\n" if prose else ""
+        page = f"{before}{heading}{above}\n{body}\n{following}{after}"
     return f"{page.rstrip()}\n"
 
 
@@ -56,8 +58,9 @@ def _cell(value: object) -> str:
     return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
-def search_sections(bare: Bare, found: Measured, gateway_ready: float) -> Sections:
-    """Of one platform and the bare model; `gateway_ready` as of search.gateway_alone."""
+def search_sections(reference: Reference, found: Measured, gateway_ready: float) -> Sections:
+    """Of one platform, the bare model and bare hops; `gateway_ready` as of search.gateway_alone."""
+    bare = reference.bare
     fill, ready = found.fills[0], {**found.ready, "gateway": gateway_ready}
     return {
         "The bare model": [
@@ -69,9 +72,10 @@ def search_sections(bare: Bare, found: Measured, gateway_ready: float) -> Sectio
             }
             for name, row in bare.items()
         ],
-        "Search through the gateway": [
-            _search_row(at_once, rounds[0], bare) for at_once, rounds in found.searches.items()
+        "Three bare hops": [
+            _load_row(at_once, one) for at_once, (one, *_) in reference.floor.items()
         ],
+        "Search through the gateway": search_rows(reference, found.searches),
         "StreamAnswer, extractive": [
             {
                 "at once": at_once,
@@ -105,16 +109,28 @@ def search_sections(bare: Bare, found: Measured, gateway_ready: float) -> Sectio
     }
 
 
-def _search_row(at_once: int, one: Searches, bare: Bare) -> Row:
+def search_rows(reference: Reference, found: BySize) -> list[Row]:
+    """The first round of each size, beside the bare model and bare hops."""
+    bare = reference.bare
     best = max(row["rate"] for name, row in bare.items() if name.startswith("query"))
+    return [
+        {
+            **_load_row(at_once, one),
+            "of the bare model": f"{one.rate / best:.0%}",
+            "not the model": one.cpu - bare["query_1_caller_a_core"]["cpu_ms"],
+            "three bare hops": reference.floor[at_once][0].cpu,
+        }
+        for at_once, (one, *_) in found.items()
+    ]
+
+
+def _load_row(at_once: int, one: Searches) -> Row:
     return {
         "at once": at_once,
         "searches/s": one.rate,
-        "of the bare model": f"{one.rate / best:.0%}",
         **{f"{name} ms": getattr(one.latency, name) for name in ("p50", "p95", "p99")},
         "errors": one.errors,
         "CPU ms/search": one.cpu,
-        "not the model": one.cpu - bare["query_1_caller_a_core"]["cpu_ms"],
         **{name: one.parts[name] for name in ("gateway", "embedder", "retriever")},
     }
 
@@ -162,8 +178,8 @@ def cost_rows(costs: Sequence[Cost]) -> Iterator[Row]:
             "more than the first": "" if cost is first else cost.over(first),
             "more than without": "" if cost is without else cost.over(without),
             **{name: f"{cost.parts[name]:.2f}" if name in cost.parts else "" for name in names},
-            "p50 ms at 1": mean(one.latency.p50 for one in cost.alone),
-            "p95 ms at 1": mean(one.latency.p95 for one in cost.alone),
+            "p50 ms at 1": cost.alone.latency.p50,
+            "p95 ms at 1": cost.alone.latency.p95,
         }
 
 
@@ -171,6 +187,7 @@ def growth_rows(found: Sequence[Growth]) -> Iterator[Row]:
     for one in found:
         graph = one.graph_seconds
         yield {
+            "engine": one.engine,
             "passages": f"{one.passages:,}",
             "of them in the bulk": f"{one.bulk:,}",
             "written/s": f"{one.bulk / one.written_seconds:.0f}",
@@ -179,4 +196,6 @@ def growth_rows(found: Sequence[Growth]) -> Iterator[Row]:
             "p95 ms before": one.after_bulk.p95,
             "p50 ms with the graph": one.with_graph.p50,
             "p95 ms with the graph": one.with_graph.p95,
+            "memory KiB/passage": one.memory / 2**10,
+            "disk KiB/passage": one.disk / 2**10,
         }

@@ -1,26 +1,43 @@
-"""The part `search`: the bare model, and the platform's searches, answers, ingest, idling, memory and start."""
+"""Searches, answers, ingest, idling, memory and start of a platform, beside the bare model and bare hops."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from rag_embedder.models.prepare_model import BUILT_IN, prepared_directory
+from rag_embedder.models.prepare_model import BUILT_IN, Precision, prepared_directory
 from rag_local.child import run
-from rag_local.service_processes import SERVICES, ServiceProcess, run_services, wait_healthy
-from tools.bench.load import COLLECTION, Result, Way, fill, load
-from tools.bench.turns import PASSAGES, Searches, idle_percent, in_turns, memory_mib, searches
+from rag_local.platform import Platform, platform, prepare_model
+from rag_local.service_processes import SERVICES, ServiceProcess
+from tools.bench.ab_platforms import running, way
+from tools.bench.bare_hops import bare_hops
+from tools.bench.load import COLLECTION, Way, fill, load, progress
+from tools.bench.result import Result
+from tools.bench.turns import Searches, idle_percent, in_turns, memory_mib, searches
 
+PASSAGES = 160
 SEARCHES = (1, 32, 256)
 STREAMS = (1, 8)
 # Of two checkouts in turns.
 ROUNDS = 6
 _IDLE_SECONDS = 10.0
 
+T = TypeVar("T")
 
 Bare = Mapping[str, Mapping[str, float]]
+# By how many there are at once, round by round.
+BySize = Mapping[int, Sequence[Searches]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a platform's searches are compared with: the bare model, and three bare hops."""
+
+    bare: Bare
+    floor: BySize
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +48,47 @@ class Measured:
     """
 
     fills: Sequence[Result]
-    searches: Mapping[int, Sequence[Searches]]
+    searches: BySize
     streams: Mapping[int, Sequence[Result]]
     idle: Mapping[str, float]
     memory: Mapping[str, float]
     ready: Mapping[str, float]
+
+
+def beside_reference(
+    home: Path,
+    models: Path,
+    precision: Precision,
+    seconds: float,
+    measure: Callable[[Way, Platform], T],
+) -> tuple[Reference, T]:
+    """What `measure` returns of a platform in that precision; the reference is measured around it."""
+    embedder = {"EMBEDDER_PRECISION": precision}
+    prepare_model(embedder)
+    before = bare(models, precision, seconds / 4)
+    with bare_hops(home / "logs") as hops:
+        [floor] = by_size([hops], seconds / 3)
+    with platform(home, embedder) as started:
+        result = measure(way("the platform", started.services, home), started)
+    after = bare(models, precision, seconds / 4)
+    return Reference(mean_of(before, after), floor), result
+
+
+def by_size(ways: Sequence[Way], seconds: float, rounds: int = 1) -> list[BySize]:
+    """The searches of each way, in alternating turns of so many seconds."""
+
+    def searched(at_once: int) -> list[list[Searches]]:
+        return in_turns(ways, lambda way: searches(way, at_once, seconds), rounds)
+
+    found = {at_once: searched(at_once) for at_once in SEARCHES}
+    return [{n: result[place] for n, result in found.items()} for place in range(len(ways))]
+
+
+def searches_only(way: Way, seconds: float) -> BySize:
+    """The searches of one platform, which is filled first."""
+    fill(way, PASSAGES // 2)
+    load("search", way, 4, seconds / 3)
+    return by_size([way], seconds)[0]
 
 
 def measured(
@@ -45,27 +98,25 @@ def measured(
     rounds: int = 1,
 ) -> list[Measured]:
     """Each platform, in alternating turns of so many seconds; `services` are those of each way."""
+    progress("idle")
     idle = [idle_percent(way.pids, _IDLE_SECONDS) for way in ways]
     # Searches are in the first collection; later rounds fill others.
     names = {
         way.name: iter([COLLECTION, *(f"{COLLECTION}-{n}" for n in range(rounds))]) for way in ways
     }
     fills = in_turns(ways, lambda way: fill(way, PASSAGES, next(names[way.name])), rounds)
-    for way in ways:
-        load("search", way, 4, min(seconds, 3))
-
-    def searched(at_once: int) -> list[list[Searches]]:
-        return in_turns(ways, lambda way: searches(way, at_once, seconds), rounds)
+    for one in ways:
+        load("search", one, 4, min(seconds, 3))
+    found = by_size(ways, seconds, rounds)
 
     def streamed(at_once: int) -> list[list[Result]]:
         return in_turns(ways, lambda way: load("stream", way, at_once, seconds), rounds)
 
-    by_searches = {at_once: searched(at_once) for at_once in SEARCHES}
     by_streams = {at_once: streamed(at_once) for at_once in STREAMS}
     return [
         Measured(
             fills[place],
-            {at_once: result[place] for at_once, result in by_searches.items()},
+            found[place],
             {at_once: result[place] for at_once, result in by_streams.items()},
             idle[place],
             memory_mib(way.pids),
@@ -77,15 +128,16 @@ def measured(
 
 def gateway_alone(home: Path) -> float:
     """Seconds from starting another gateway beside its running peers until it is ready."""
+    progress("starting another gateway")
     gateway = SERVICES[-1].shifted(100)
-    with run_services(home / "second", {"RAG_HOME": str(home)}, [gateway]) as started:
-        wait_healthy(started, 60)
-        return started[0].ready_seconds
+    with running(home / "second", [gateway], {"RAG_HOME": str(home)}) as [started]:
+        return started.ready_seconds
 
 
-def bare(models: Path, seconds: float) -> Bare:
+def bare(models: Path, precision: Precision, seconds: float) -> Bare:
     """The model without any service, in a process of its own."""
-    folder = prepared_directory(models, BUILT_IN, "int8")
+    progress(f"the bare model in {precision}")
+    folder = prepared_directory(models, BUILT_IN, precision)
     done = run(
         [sys.executable, "-m", "tools.bench.model_baseline", folder, str(seconds)],
         check=True,

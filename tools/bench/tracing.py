@@ -1,7 +1,6 @@
 """What tracing costs: platforms side by side, of which all but the first send spans to a collector."""
 
 import importlib.util
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,28 +8,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rag_local import dev_keys
 from rag_local.child import end, spawn
 from rag_local.program import StartFailed, free_port
-from rag_local.service_processes import (
-    SERVICES,
-    ServiceProcess,
-    ServiceSpec,
-    require_free,
-    run_services,
-    wait_healthy,
-)
-from tools.bench.ab_platforms import way
+from rag_local.service_processes import SERVICES, ServiceSpec
+from tools.bench.ab_platforms import running, way
 from tools.bench.load import Way
 
 # The first version of Python that rotel has no package for, as in pyproject.toml.
 ROTEL_BEFORE = (3, 14)
 
-_READY_SECONDS = 180.0
-
 
 class NotInstalled(StartFailed):
-    """The collector that this part needs is not installed; the message says what to do."""
+    """The collector that a part needs is not installed; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +64,15 @@ _VARIANTS = (
 
 
 @contextmanager
-def both(home: Path) -> Iterator[list[Way]]:
+def variants(home: Path) -> Iterator[list[Way]]:
     """The way to the platform that is not traced, then to the others. Raises StartFailed."""
-    for variant in _VARIANTS:
-        require_free(variant.specs)
-    dev_keys.ensure(home / "keys")
-    with _collector(home) as endpoint, ExitStack() as stack:
-        started: list[tuple[_Variant, list[ServiceProcess]]] = []
+    with collector(home) as receiver, ExitStack() as stack:
+        ways = []
         for number, variant in enumerate(_VARIANTS):
-            folder = home / str(number)
-            # One key for all, so that one token is good for all.
-            shutil.copytree(home / "keys", folder / "keys", dirs_exist_ok=True)
-            settings = {"RAG_HOME": str(folder.resolve()), **variant.settings(endpoint)}
-            services = stack.enter_context(run_services(folder, settings, variant.specs))
-            started.append((variant, services))
-        wait_healthy([one for _, services in started for one in services], _READY_SECONDS)
-        yield [way(variant.name, services, home) for variant, services in started]
+            folder, settings = home / str(number), variant.settings(f"http://{receiver}")
+            services = stack.enter_context(running(folder, variant.specs, settings))
+            ways.append(way(variant.name, services, folder))
+        yield ways
 
 
 def _advice(python: tuple[int, int]) -> str:
@@ -98,17 +80,18 @@ def _advice(python: tuple[int, int]) -> str:
     if python >= ROTEL_BEFORE:
         return (
             f"it has no package for Python {python[0]}.{python[1]}; make the environment with an "
-            "older one: make clean, then make bench PYTHON=python3.13 PART=tracing"
+            "older one: make clean, then make bench PYTHON=python3.13"
         )
     return "`make test` installs it"
 
 
 @contextmanager
-def _collector(home: Path) -> Iterator[str]:
-    """rotel, which takes spans and drops them; where it takes them."""
+def collector(home: Path) -> Iterator[str]:
+    """rotel, which takes spans and drops them; HOST:PORT where it takes them. Raises NotInstalled."""
     result = importlib.util.find_spec("rotel")
     if not result or not result.origin:
         raise NotInstalled(f"rotel is not installed: {_advice(sys.version_info[:2])}")
+    home.mkdir(parents=True, exist_ok=True)
     address = f"127.0.0.1:{free_port()}"
     agent = Path(result.origin).with_name("rotel-agent")
     http = f"127.0.0.1:{free_port()}"
@@ -121,6 +104,6 @@ def _collector(home: Path) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        yield f"http://{address}"
+        yield address
     finally:
         end(process, 10)

@@ -2,7 +2,6 @@
 
 import math
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import TypeVar
 
-from tools.bench.load import Percentiles, Way, fill, load
+from tools.bench.load import Way, fill, load, progress
+from tools.bench.result import Percentiles
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -54,8 +54,8 @@ def _read(pid: int, name: str) -> str:
 
 
 AT_ONCE = 8
-ROUNDS = 8
-PASSAGES = 240
+ROUNDS = 4
+PASSAGES = 64
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -92,11 +92,11 @@ class Extra:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Rounds of one way: with AT_ONCE callers, and with one."""
+    """Rounds of one way with AT_ONCE callers, and one with a single caller."""
 
     way: str
     loaded: Sequence[Searches]
-    alone: Sequence[Searches]
+    alone: Searches
 
     @property
     def parts(self) -> dict[str, float]:
@@ -136,15 +136,19 @@ def searches(way: Way, callers: int, seconds: float) -> Searches:
         result.errors,
         {name: value * 1000 / calls for name, value in used.items()},
     )
-    sys.stderr.write(f"  {way.name}, {callers} at once: {found.rate:.1f}/s, {found.cpu:.1f} ms\n")
+    progress(f"  {found.rate:.1f}/s, {found.cpu:.1f} ms of CPU each")
     return found
 
 
 def costs(ways: Sequence[Way], seconds: float) -> list[Cost]:
     """CPU and latency of searches by each way, in their order; each platform is filled first."""
-    for way in ways:
+    for way in {way.pids["gateway"]: way for way in ways}.values():
         fill(way, PASSAGES)
+    for way in ways:
         load("search", way, AT_ONCE, seconds / 2)
     loaded = in_turns(ways, lambda way: searches(way, AT_ONCE, seconds), ROUNDS)
-    alone = in_turns(ways, lambda way: searches(way, 1, seconds / 2), ROUNDS)
-    return [Cost(way.name, *rounds) for way, *rounds in zip(ways, loaded, alone, strict=True)]
+    alone = in_turns(ways, lambda way: searches(way, 1, seconds), 1)
+    return [
+        Cost(way.name, rounds, single)
+        for way, rounds, [single] in zip(ways, loaded, alone, strict=True)
+    ]

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -29,6 +29,11 @@ class TraceEndpoints:
     settings: Mapping[str, str]
     otlp: str = ""
     url: str = ""
+
+    @classmethod
+    def of(cls, receiver: str) -> "TraceEndpoints":
+        """An OTLP receiver in plaintext at this `HOST:PORT`; of an empty one, none."""
+        return cls({_ENDPOINT: f"http://{receiver}"} if receiver else {}, receiver)
 
     def last(self, name: str) -> str:
         """The id of the newest trace whose root span's name contains `name`; empty if there is none."""
@@ -60,9 +65,7 @@ def run_trace_store() -> Iterator[TraceEndpoints]:
     for port in TRACES_PORTS:
         require_port(port, f"trace store (or set {_ENDPOINT} to another OTLP receiver)")
     with trace_store(grpc_port=TRACES_PORTS[0], http_port=TRACES_PORTS[1]) as store:
-        yield TraceEndpoints(
-            {_ENDPOINT: store.endpoint}, store.endpoint.partition("//")[2], store.url
-        )
+        yield replace(TraceEndpoints.of(store.endpoint.partition("//")[2]), url=store.url)
 
 
 @contextmanager

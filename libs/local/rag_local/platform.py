@@ -43,12 +43,14 @@ _READY_SECONDS = 180.0
 class Components:
     """What runs besides the four services: a Vault with all secrets, and an edge in front of them.
 
-    `traces` is a trace store, `observe` Prometheus and Alertmanager.
+    `traces` is a trace store, `observe` Prometheus and Alertmanager. `collector` is the HOST:PORT of an
+    OTLP receiver in plaintext that gets the spans instead of a trace store, empty for none.
     """
 
     vault: bool = False
     edge: bool = False
     traces: bool = False
+    collector: str = ""
     observe: bool = False
 
 
@@ -81,7 +83,7 @@ def platform(
     if parts.edge:
         for port in (EDGE_PORT, EDGE_METRICS_PORT):
             require_port(port, "edge")
-    prepare_model()
+    prepare_model(environment)
     began = time.monotonic()
     with stopped_by_signals(), ExitStack() as stack:
         trust = (
@@ -90,7 +92,11 @@ def platform(
         if not trust:
             dev_keys.ensure(home / "keys")
         settings = {"RAG_HOME": str(home), **(environment or {})}
-        spans = stack.enter_context(run_trace_store()) if parts.traces else TraceEndpoints({})
+        spans = (
+            stack.enter_context(run_trace_store())
+            if parts.traces
+            else TraceEndpoints.of(parts.collector)
+        )
         settings |= spans.settings
         if parts.edge:
             settings["GATEWAY_ADDRESS_HEADER"] = "x-envoy-external-address"
@@ -133,9 +139,13 @@ def _edge_config(home: Path, trust: SecretsBackend | None) -> EdgeConfig:
     return replace(values, gateway_tls=True, identity=str(identity))
 
 
-def prepare_model() -> None:
-    """Download and convert the embedding model if needed. Raises StartFailed."""
-    done = run([sys.executable, "-m", "rag_embedder.models.prepare_model"])
+def prepare_model(environment: Mapping[str, str] | None = None) -> None:
+    """Download and convert the embedding model if needed. Raises StartFailed.
+
+    `environment` are further settings of the embedder, None for none.
+    """
+    command = [sys.executable, "-m", "rag_embedder.models.prepare_model"]
+    done = run(command, env={**os.environ, **(environment or {})})
     if done.returncode:
         raise StartFailed("the embedding model could not be prepared; see the output above")
 

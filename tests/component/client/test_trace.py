@@ -192,6 +192,13 @@ def test_the_last_trace_of_the_local_store_is_found_without_a_proxy(proxied: lis
     assert proxied == []
 
 
+def test_services_and_edge_send_their_spans_to_the_same_receiver() -> None:
+    endpoints = TraceEndpoints.of("127.0.0.1:4317")
+    assert endpoints.otlp == "127.0.0.1:4317"
+    assert endpoints.settings == {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317"}
+    assert TraceEndpoints.of("") == TraceEndpoints({})
+
+
 def lines(result: Result, what: str) -> list[str]:
     return [line for line in result.stdout.splitlines() if what in line]
 

@@ -13,9 +13,9 @@ import pytest
 from tools.bench import __main__ as bench
 from tools.bench import load, parts, tracing
 from tools.bench.growth import Growth
-from tools.bench.load import Percentiles, Result
-from tools.bench.parts import PARTS, Options, Part, chosen
+from tools.bench.parts import PARTS, Options, Part, Write, chosen
 from tools.bench.report import baseline_rows, growth_rows, rendered, updated
+from tools.bench.result import Percentiles, Result
 from tools.bench.search import Measured
 from tools.bench.turns import Cost, Searches, cpu_seconds, in_turns, memory_mib, used_since
 from tools.bench.wording import passages, questions
@@ -70,12 +70,21 @@ def test_a_table_takes_the_place_of_the_one_of_its_title_and_leaves_the_rest_and
     page = (ROOT / "docs/benchmarks.md").read_text("utf-8")
     changed = updated(page, {"Ingest": rendered([{"a": 1.25, "b": "x"}])})
     assert "| a | b |\n| --- | --- |\n| 1.2 | x |\n\n## Services\n" in changed
+    assert "\n## Ingest\n\nMeasured on " in changed
     assert changed.split("## Ingest")[0] == page.split("## Ingest")[0]
     assert changed.split("## Services")[1] == page.split("## Services")[1]
     assert updated(changed, {}) == changed
     prose = page.split("## Services\n")[1].split("Measured on ")[0]
     changed = updated(page, {"Services": "Measured on a day.\n\n| a |"})
     assert f"## Services\n{prose}Measured on a day.\n\n| a |\n" in changed
+
+
+def test_a_section_without_a_table_gets_one_below_its_prose() -> None:
+    page = "# Page\n\n## First\n\nProse.\n\n## Second\n\nMeasured on a day.\n\n| a |\n"
+    written = "# Page\n\n## First\n\nProse.\n\n{}\n\n## Second\n\nMeasured on a day.\n\n| a |\n"
+    changed = updated(page, {"First": "Measured on a day.\n\n| b |"})
+    assert changed == written.format("Measured on a day.\n\n| b |")
+    assert updated(changed, {"First": "Measured later."}) == written.format("Measured later.")
 
 
 def test_a_title_that_the_page_does_not_have_is_an_error() -> None:
@@ -103,18 +112,25 @@ def measure(
     return run
 
 
-def test_what_was_measured_is_kept_when_a_later_part_fails(
+def writing(title: str, cell: str) -> Callable[[Options, Write], None]:
+    """A part that writes a table of this cell."""
+    return lambda _options, write: write({title: [{"rows": cell}]})
+
+
+def test_what_was_measured_is_kept_when_a_later_measurement_fails(
     measure: Callable[..., tuple[str, str]],
 ) -> None:
-    def fails(_options: Options) -> parts.Sections:
+    def fails(_options: Options, write: Write) -> None:
+        write({"A growing index": [{"rows": "grown"}]})
         raise StartFailed("port 50051, which the gateway needs, is taken")
 
     page, error = measure(
-        Part("first", "one thing", lambda _options: {"Ingest": [{"rows": "ingested"}]}),
+        Part("first", "one thing", writing("Ingest", "ingested")),
         Part("second", "another", fails),
-        Part("third", "never", lambda _options: {"Services": [{"rows": "never"}]}),
+        Part("third", "never", writing("Services", "never")),
     )
-    assert "ingested" in page
+    assert "| ingested |" in page
+    assert "| grown |" in page
     assert "| never |" not in page
     assert "[1/3] first: done" in error
     assert "[2/3] second: another" in error
@@ -129,22 +145,22 @@ def test_what_was_measured_is_kept_when_a_later_part_fails(
         ((3, 13), "`make test` installs it"),
     ],
 )
-def test_tracing_is_left_out_by_name_if_its_collector_is_not_installed(
+def test_parts_are_left_out_by_name_if_their_collector_is_not_installed(
     monkeypatch: pytest.MonkeyPatch,
     measure: Callable[..., tuple[str, str]],
     version: tuple[int, int],
     advice: str,
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    monkeypatch.setattr(tracing, "require_free", lambda *_specs: None)
     monkeypatch.setattr(sys, "version_info", (*version, 0, "final", 0))
     page, error = measure(
-        *(part for part in PARTS if part.name == "tracing"),
-        Part("last", "one thing", lambda _options: {"Services": [{"rows": "measured"}]}),
+        *(part for part in PARTS if part.name in ("users", "tracing")),
+        Part("last", "one thing", writing("Services", "measured")),
     )
+    assert "users is left out: rotel is not installed" in error
     assert "tracing is left out: rotel is not installed" in error
     assert advice in error
-    assert error.endswith("not measured: tracing\n")
+    assert error.endswith("not measured: users, tracing\n")
     assert "| measured |" in page
 
 
@@ -163,12 +179,12 @@ SLOW, QUICK = Percentiles(60, 54.1, 61.0, 70.0), Percentiles(60, 14.9, 17.2, 20.
     ("growth", "row"),
     [
         (
-            Growth(10_000, 10_000, 5.0, 9.0, SLOW, QUICK),
-            "| 10,000 | 10,000 | 2000 | 9 | 54.1 | 61.0 | 14.9 | 17.2 |",
+            Growth("Edge", 10_000, 10_000, 5.0, 9.0, SLOW, QUICK, 8192, 3072),
+            "| Edge | 10,000 | 10,000 | 2000 | 9 | 54.1 | 61.0 | 14.9 | 17.2 | 8.0 | 3.0 |",
         ),
         (
-            Growth(200, 200, 1.0, None, QUICK, QUICK),
-            "| 200 | 200 | 200 | — | 14.9 | 17.2 | 14.9 | 17.2 |",
+            Growth("server", 200, 200, 1.0, None, QUICK, QUICK, 1024, 1024),
+            "| server | 200 | 200 | 200 | — | 14.9 | 17.2 | 14.9 | 17.2 | 1.0 | 1.0 |",
         ),
     ],
     ids=["graph", "no graph"],
@@ -182,8 +198,9 @@ def searches(rate: float, cpu: float) -> Searches:
 
 
 def test_a_cost_is_compared_round_by_round() -> None:
-    plain = Cost("plain", [searches(100, 10.0), searches(50, 20.0)], [])
-    edge = Cost("edge", [searches(90, 11.0), searches(45, 21.0)], [])
+    alone = searches(10, 10.0)
+    plain = Cost("plain", [searches(100, 10.0), searches(50, 20.0)], alone)
+    edge = Cost("edge", [searches(90, 11.0), searches(45, 21.0)], alone)
     assert edge.over(plain).mean == pytest.approx(1.0)
     assert edge.over(plain).error == pytest.approx(0.0)
     assert edge.slower(plain).mean == pytest.approx(10.0)
@@ -242,9 +259,11 @@ def test_a_process_has_used_time_and_memory() -> None:
 @pytest.mark.parametrize("script", sorted(path.name for path in (load.SCRIPTS).glob("*.js")))
 def test_k6_reads_each_script(tmp_path: Path, script: str) -> None:
     k6 = tool("k6", "make test")
-    (tmp_path / "texts.json").write_text('["a question"]')
+    for kind in ("texts", "tokens"):
+        (tmp_path / f"{kind}.json").write_text('["one"]')
     plan = {
         "texts": str(tmp_path / "texts.json"),
+        "tokens": str(tmp_path / "tokens.json"),
         "descriptors": str(ROOT / "deploy/envoy/rag.binpb"),
         "callers": 1,
         "seconds": 1,

@@ -29,6 +29,7 @@ MEANT = {
         "libs/local/rag_local/service_processes.py": "health, within one machine",
         "libs/local/rag_local/trace_store/receiver.py": "spans, within one machine",
         "libs/common/rag_common/observability/otlp/span_exporter.py": "the scheme of the endpoint decides",
+        "tools/bench/bare_hops.py": "empty handlers to measure, within one machine",
     },
     "TLS that checks nothing": {
         "libs/cli/rag_cli/diagnosis/network.py": "shows a certificate, and sends nothing",

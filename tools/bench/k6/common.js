@@ -1,4 +1,4 @@
-// What the scripts share: the plan that load.py writes, a caller's connection, and the summary.
+// What the scripts share: the plan that load.py writes, a caller's connection, a search, and the summary.
 import exec from 'k6/execution';
 import grpc from 'k6/net/grpc';
 import { sleep } from 'k6';
@@ -9,15 +9,21 @@ export const plan = JSON.parse(open(__ENV.PLAN));
 export const latency = new Trend('latency');
 const errors = new Counter('errors');
 const texts = new SharedArray('texts', () => JSON.parse(open(plan.texts)));
+const tokens = new SharedArray('tokens', () => JSON.parse(open(plan.tokens)));
 const client = new grpc.Client();
 client.loadProtoset(plan.descriptors);
 let connected = false;
 
-const length = plan.iterations
-  ? { executor: 'shared-iterations', iterations: plan.iterations, maxDuration: '30m' }
-  : { executor: 'constant-vus', duration: `${plan.seconds}s`, gracefulStop: '60s' };
+function length() {
+  if (plan.rounds) {
+    return { executor: 'per-vu-iterations', iterations: plan.rounds, maxDuration: '60m' };
+  }
+  return plan.iterations
+    ? { executor: 'shared-iterations', iterations: plan.iterations, maxDuration: '30m' }
+    : { executor: 'constant-vus', duration: `${plan.seconds}s`, gracefulStop: '60s' };
+}
 export const options = {
-  scenarios: { load: { ...length, vus: plan.callers } },
+  scenarios: { load: { ...length(), vus: plan.callers } },
   summaryTrendStats: ['count', 'p(50)', 'p(95)', 'p(99)'],
 };
 
@@ -35,12 +41,28 @@ export function connection() {
 // Milliseconds with fractions, which Date.now() does not have.
 export const now = () => exec.instance.currentTestRunDuration;
 
+// The caller's number, from 0.
+export const caller = () => exec.vu.idInTest - 1;
+
 // A text that no other call of this run has.
 export const nextText = () => texts[exec.scenario.iterationInTest % texts.length];
 
 export const params = (more) => ({
-  metadata: { authorization: `Bearer ${plan.token}` }, timeout: '60s', ...more,
+  metadata: { authorization: `Bearer ${tokens[caller() % tokens.length]}` },
+  timeout: '60s',
+  ...more,
 });
+
+// A search whose latency counts from `began`.
+export function search(began) {
+  const request = { query: nextText(), retrieval: { collections: [plan.collection] } };
+  // Decoding the reply would cost k6 more CPU than all else that it does here.
+  const reply = connection().invoke(
+    'rag.gateway.v1.AnswerService/Search', request, params({ discardResponseMessage: true }),
+  );
+  if (reply.status === grpc.StatusOK) latency.add(now() - began);
+  else refused(reply.error);
+}
 
 // A refused caller waits as long as the error says, so that refusals do not become the load.
 export function refused(error) {
