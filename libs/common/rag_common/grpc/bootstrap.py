@@ -22,6 +22,7 @@ from rag_common.grpc.interceptor import CallInterceptor, Limits
 from rag_common.grpc.ports import ServerSecurity, listen, options, require_privacy
 from rag_common.grpc.readiness import Check, HealthChecks, Readiness, health_pages
 from rag_common.http.pages import Pages, serve_http
+from rag_common.observability import logging
 from rag_common.observability.log_level import LogLevelControl
 from rag_common.observability.metrics import Metrics
 from rag_common.observability.runtime_metrics import measure_process
@@ -164,6 +165,8 @@ def run(app: Callable[[], AbstractAsyncContextManager[object]]) -> None:
     try:
         uvloop.run(_until_signal(app))
     except (SettingsInvalid, OSError, errors.AppError) as error:
+        # The sentence comes last, where people look for it.
+        logging.close()
         sys.stderr.write(f"{_sentence(error)}\n")
         sys.exit(2)
 

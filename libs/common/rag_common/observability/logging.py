@@ -80,12 +80,17 @@ def listen_for_drops(listener: Callable[[], None]) -> None:
     _DROP_LISTENERS.append(listener)
 
 
+def close() -> None:
+    """Write the queued lines; later ones are lost."""
+    while _STREAMS:
+        stream = _STREAMS.pop()
+        if isinstance(stream, LogStream):
+            stream.close()
+
+
 def _open_stream() -> Any:
     """Open the output stream, after writing the queued lines of the previous one."""
-    while _STREAMS:
-        previous = _STREAMS.pop()
-        if isinstance(previous, LogStream):
-            previous.close()
+    close()
     stream = log_stream(sys.stdout, _dropped, _resumed)
     _STREAMS.append(stream)
     return stream
