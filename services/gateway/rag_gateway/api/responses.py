@@ -35,14 +35,15 @@ def provenance(value: Provenance, region: str) -> options.Provenance:
 
 def search(result: SearchResult, call: Call, region: str, explain: bool) -> pb.SearchResponse:
     """The response to a search."""
-    return pb.SearchResponse(
-        passages=result.passages,
+    response = pb.SearchResponse(
         query_terms=result.provenance.query_terms if explain else (),
         timings=timings(result.timings.seconds),
         provenance=provenance(result.provenance, region),
         request_id=call.request_id,
         trace_id=call.trace_id,
     )
+    response.passages.extend(result.passages)
+    return response
 
 
 def answer(result: AnswerResult, call: Call, region: str) -> pb.AnswerResponse:
