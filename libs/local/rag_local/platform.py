@@ -8,7 +8,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rag_common.settings import SettingsInvalid
 from rag_edge.edge_config import EdgeConfig
+from rag_embedder.models.prepare_model import is_prepared, prepared_directory
+from rag_embedder.settings import Settings
 from rag_local import dev_keys
 from rag_local.backends.envoy import Edge, edge
 from rag_local.child import run
@@ -135,6 +138,12 @@ def _edge_config(home: Path, trust: SecretsBackend | None) -> EdgeConfig:
 
 def prepare_model() -> None:
     """Download and convert the embedding model if needed. Raises StartFailed."""
+    try:
+        own = Settings.load()
+    except SettingsInvalid as error:
+        raise StartFailed(str(error)) from error
+    if is_prepared(prepared_directory(own.models_dir, own.model, own.precision), own.model):
+        return
     done = run([sys.executable, "-m", "rag_embedder.models.prepare_model"])
     if done.returncode:
         raise StartFailed("the embedding model could not be prepared; see the output above")

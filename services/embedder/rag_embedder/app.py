@@ -32,6 +32,7 @@ from rag_embedder.models.prepare_model import (
     require_source,
 )
 from rag_embedder.queue.scheduler import Policy, Scheduler
+from rag_embedder.runtimes.memory import release_unused
 from rag_embedder.settings import Settings
 from rag_embedder.telemetry.metrics import EmbedderMetrics
 from rag_embedder.telemetry.queue import QueueInstrumentation, register_gauges
@@ -125,6 +126,7 @@ async def _load(
         asyncio.to_thread(_sparse),
         asyncio.to_thread(_reranker, settings, sources),
     )
+    await asyncio.to_thread(release_unused)
     policy = _policy(settings)
     instrumentation = QueueInstrumentation(instruments, model.manifest.name)
     queue: Scheduler[Vector] = Scheduler(model.encode, policy, instrumentation)
