@@ -1,7 +1,6 @@
 """Memory that loading has freed, back to the operating system."""
 
 import ctypes
-import gc
 import sys
 
 
@@ -11,7 +10,6 @@ def release_unused() -> None:
     It keeps freed blocks below the top of its heap for later. Loading a model and an analyzer leaves
     some 25 MiB of them, which the service never needs again.
     """
-    gc.collect()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim:
