@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from hypothesis import HealthCheck, example, given, settings
@@ -23,7 +22,7 @@ from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, BertModel
 
 from rag_embedder.embedding.tokens import Tokens
-from rag_embedder.models import bundled, checkpoint, onnx_bert, vocabulary
+from rag_embedder.models import bundled, checkpoint, graph_file, onnx_bert, vocabulary
 from rag_embedder.models.biencoder import UnsupportedModelError
 from rag_embedder.models.export import export
 from rag_embedder.models.manifest import fingerprint
@@ -297,7 +296,7 @@ def test_a_written_graph_computes_what_the_traced_one_does(
     traced = OnnxModel(tmp_path / "traced")
     shutil.copytree(tmp_path / "traced", tmp_path / "written")
     graph = onnx_bert.model(shape, _state(folder), precision)
-    onnx.save(graph, tmp_path / "written" / "model.onnx")
+    graph_file.save(graph, tmp_path / "written")
     written = OnnxModel(tmp_path / "written")
     texts = ["red cat green dog blue bird cat cat", "bird", ""]
     for batch in [texts, *([text] for text in texts)]:

