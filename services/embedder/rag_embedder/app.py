@@ -54,7 +54,14 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
         _import(settings)
         analysis = context.stack.enter_context(ThreadPoolExecutor(1, "analysis"))
         instruments = EmbedderMetrics(context.metrics)
-        loading = asyncio.create_task(_load(settings, sources, context.stack, instruments))
+        listening = asyncio.Event()
+
+        async def load() -> Engine:
+            # Kiwi holds the interpreter lock for most of a second: the ports would open after that.
+            await listening.wait()
+            return await _load(settings, sources, context.stack, instruments)
+
+        loading = asyncio.create_task(load())
         context.stack.push_async_callback(cancel, loading)
         embedder = Embedder(
             lambda: _loaded(loading), analysis, text_characters=settings.text_characters
@@ -71,6 +78,7 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
             security=ServerSecurity(certificates=context.identity.certificates, callers=CALLERS),
         )
         async with served as ports:
+            listening.set()
             yield ports
 
 
