@@ -1,10 +1,15 @@
 """How to connect to the running platform: environment variables for `rag`, and grpcurl's flags."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rag_local.backends.envoy import Edge
-from rag_local.dev_certificates import Operator
+# For their types alone: the platform imports them if it has them.
+if TYPE_CHECKING:
+    from rag_local.backends.envoy import Edge
+    from rag_local.dev_certificates import Operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,7 @@ class ConnectionInfo:
     token: str
     page: str = ""
 
-    def via_edge(self, edge: Edge) -> "ConnectionInfo":
+    def via_edge(self, edge: Edge) -> ConnectionInfo:
         """The same connection through the edge, which requires no client certificate."""
         target = f"localhost:{edge.port}"
         own = {k: v for k, v in self.settings.items() if k not in ("RAG_CERT_FILE", "RAG_KEY_FILE")}
@@ -32,7 +37,7 @@ class ConnectionInfo:
             page=f"https://{target}",
         )
 
-    def with_traces(self, traces: str) -> "ConnectionInfo":
+    def with_traces(self, traces: str) -> ConnectionInfo:
         """The same with the URL from which `rag trace` reads traces."""
         return replace(self, settings={**self.settings, "RAG_TRACES_URL": traces})
 

@@ -6,10 +6,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import httpx
-
-from rag_local.backends.alertmanager import alertmanager, receive_alerts
-from rag_local.backends.prometheus import prometheus
 from rag_local.program import require_port
 from rag_local.service_processes import ROOT, SERVICES
 from rag_local.trace_store import trace_store
@@ -37,6 +33,9 @@ class TraceEndpoints:
 
     def last(self, name: str) -> str:
         """The id of the newest trace whose root span's name contains `name`; empty if there is none."""
+        # Imported when it is needed, after the services have started: it takes 30 ms.
+        import httpx
+
         # The store is on this machine, so proxies are ignored.
         with httpx.Client(base_url=self.url, timeout=5.0, trust_env=False) as client:
             response = client.get("/api/search", params={"limit": 100})
@@ -76,6 +75,10 @@ def run_monitoring(
 
     Raises StartFailed.
     """
+    # Imported when they run: with the clients that they need, they take 0.1 s.
+    from rag_local.backends.alertmanager import alertmanager, receive_alerts
+    from rag_local.backends.prometheus import prometheus
+
     targets = {"rag": [f"127.0.0.1:{spec.http_port}" for spec in SERVICES]}
     if edge:
         targets["envoy"] = [f"127.0.0.1:{EDGE_METRICS_PORT}/stats/prometheus"]

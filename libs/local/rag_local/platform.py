@@ -1,5 +1,7 @@
 """Runs the platform on this machine, for a tour, a benchmark or a test."""
 
+from __future__ import annotations
+
 import os
 import sys
 import time
@@ -7,13 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rag_edge.edge_config import EdgeConfig
+from rag_common.settings import SettingsInvalid
+from rag_embedder.models.prepare_model import is_prepared, prepared_directory
+from rag_embedder.settings import Settings
 from rag_local import dev_keys
-from rag_local.backends.envoy import Edge, edge
 from rag_local.child import run
 from rag_local.connection_info import ConnectionInfo, certificate_connection, plaintext_connection
-from rag_local.dev_certificates import issue_edge_certificate, issue_operator_credentials
 from rag_local.monitoring import (
     EDGE_METRICS_PORT,
     Monitoring,
@@ -22,7 +25,6 @@ from rag_local.monitoring import (
     run_trace_store,
 )
 from rag_local.program import StartFailed, require_port
-from rag_local.secrets_backend import SecretsBackend, run_secrets_backend
 from rag_local.service_processes import (
     OwnSettings,
     ServiceProcess,
@@ -31,6 +33,11 @@ from rag_local.service_processes import (
     wait_healthy,
 )
 from rag_local.signals import stopped_by_signals
+
+# Imported when they run: the clients and templates of Vault and Envoy take 0.1 s, before the services start.
+if TYPE_CHECKING:
+    from rag_local.backends.envoy import Edge
+    from rag_local.secrets_backend import SecretsBackend
 
 EDGE_PORT, VAULT_PORT = 8443, 8200
 ISSUER, AUDIENCE = "rag-dev", "rag"
@@ -86,9 +93,7 @@ def platform(
     prepare_model(environment)
     began = time.monotonic()
     with stopped_by_signals(), ExitStack() as stack:
-        trust = (
-            stack.enter_context(run_secrets_backend(home, port=VAULT_PORT)) if parts.vault else None
-        )
+        trust = _run_vault(stack, home) if parts.vault else None
         if not trust:
             dev_keys.ensure(home / "keys")
         settings = {"RAG_HOME": str(home), **(environment or {})}
@@ -106,8 +111,7 @@ def platform(
         access = _connection_info(home, trust)
         front = None
         if parts.edge:
-            values = replace(_edge_config(home, trust), otlp=spans.otlp)
-            front = stack.enter_context(edge(home, values))
+            front = _run_edge(stack, home, trust, spans.otlp)
             access = access.via_edge(front)
         if spans.url:
             access = access.with_traces(spans.url)
@@ -120,23 +124,44 @@ def platform(
         yield Platform(services, seconds, access, spans, monitoring, front)
 
 
+def _run_vault(stack: ExitStack, home: Path) -> SecretsBackend:
+    from rag_local.secrets_backend import run_secrets_backend
+
+    return stack.enter_context(run_secrets_backend(home, port=VAULT_PORT))
+
+
 def _connection_info(home: Path, trust: SecretsBackend | None) -> ConnectionInfo:
     if not trust:
         return plaintext_connection(home)
+    from rag_local.dev_certificates import issue_operator_credentials
+
     person = issue_operator_credentials(
         trust.vault, home / "operator", issuer=ISSUER, audience=AUDIENCE
     )
     return certificate_connection(person)
 
 
-def _edge_config(home: Path, trust: SecretsBackend | None) -> EdgeConfig:
-    """The edge's configuration; with Vault it uses a client certificate from there for the gateway."""
-    values = EdgeConfig(port=EDGE_PORT, reflection=True, metrics_port=EDGE_METRICS_PORT)
-    if not trust:
-        return values
-    identity = (home / "certificates" / "identity").resolve()
-    issue_edge_certificate(trust.vault, identity)
-    return replace(values, gateway_tls=True, identity=str(identity))
+def _run_edge(stack: ExitStack, home: Path, trust: SecretsBackend | None, otlp: str) -> Edge:
+    """Run the edge; with Vault it uses a client certificate from there for the gateway."""
+    from rag_edge.edge_config import EdgeConfig
+    from rag_local.backends.envoy import edge
+
+    values = EdgeConfig(port=EDGE_PORT, reflection=True, metrics_port=EDGE_METRICS_PORT, otlp=otlp)
+    if trust:
+        from rag_local.dev_certificates import issue_edge_certificate
+
+        identity = (home / "certificates" / "identity").resolve()
+        issue_edge_certificate(trust.vault, identity)
+        values = replace(values, gateway_tls=True, identity=str(identity))
+    return stack.enter_context(edge(home, values))
+
+
+def _is_prepared() -> bool:
+    try:
+        own = Settings.load()
+    except SettingsInvalid as error:
+        raise StartFailed(str(error)) from error
+    return is_prepared(prepared_directory(own.models_dir, own.model, own.precision), own.model)
 
 
 def prepare_model(environment: Mapping[str, str] | None = None) -> None:
@@ -144,6 +169,8 @@ def prepare_model(environment: Mapping[str, str] | None = None) -> None:
 
     `environment` are further settings of the embedder, None for none.
     """
+    if not environment and _is_prepared():
+        return
     command = [sys.executable, "-m", "rag_embedder.models.prepare_model"]
     done = run(command, env={**os.environ, **(environment or {})})
     if done.returncode:

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import httpx
-
 from rag_local.child import Command, Output, end, spawn
 
 _READY_SECONDS = 30.0
@@ -130,6 +128,9 @@ def run_until_ready(
 
 def responds(url: str) -> bool:
     """Whether the URL returns 200."""
+    # Imported for the programs that have one: it takes 30 ms, and the services have none.
+    import httpx
+
     try:
         return httpx.get(url, timeout=1.0, trust_env=False).status_code == httpx.codes.OK
     except httpx.HTTPError:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -17,6 +18,7 @@ from rag_local.child import end
 from rag_local.program import (
     StartFailed,
     last_log_line,
+    listens,
     require_port,
     require_running,
     start_logged,
@@ -165,27 +167,56 @@ def start(
 def wait_healthy(services: Sequence[ServiceProcess], timeout: float) -> None:
     """Return when all report SERVING. Raises StartFailed if one ends or is not ready in time."""
     began = time.monotonic()
-    waiting = list(services)
-    while waiting:
-        for service in list(waiting):
-            require_running(service.process, f"the {service.spec.name}", service.log)
-            if healthy(service.spec):
-                service.ready_seconds = time.monotonic() - began
-                waiting.remove(service)
-        if time.monotonic() - began > timeout:
-            names = ", ".join(service.spec.name for service in waiting)
-            raise StartFailed(
-                f"not ready within {timeout:.0f} s: {names}; {last_log_line(waiting[0].log)}"
-            )
-        time.sleep(0.05)
+    with ExitStack() as stack:
+        waiting = [
+            (service, stack.enter_context(HealthProbe(service.spec))) for service in services
+        ]
+        while waiting:
+            for service, probe in list(waiting):
+                require_running(service.process, f"the {service.spec.name}", service.log)
+                if probe.serving():
+                    service.ready_seconds = time.monotonic() - began
+                    waiting.remove((service, probe))
+            if time.monotonic() - began > timeout:
+                names = ", ".join(service.spec.name for service, _ in waiting)
+                raise StartFailed(
+                    f"not ready within {timeout:.0f} s: {names}; {last_log_line(waiting[0][0].log)}"
+                )
+            time.sleep(0.05)
 
 
 def healthy(spec: ServiceSpec) -> bool:
     """Whether the service reports SERVING on its health port."""
-    with grpc.insecure_channel(f"127.0.0.1:{spec.health_port}") as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+    with HealthProbe(spec) as probe:
+        return probe.serving()
+
+
+class HealthProbe:
+    """Asks a service for its health, over one connection; a context manager that closes it.
+
+    Before the port is open it is tried without gRPC, whose channels cost the CPU that the service needs.
+    """
+
+    def __init__(self, spec: ServiceSpec) -> None:
+        self._port = spec.health_port
+        self._channel: grpc.Channel | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._channel:
+            self._channel.close()
+
+    def serving(self) -> bool:
+        """Whether the service reports SERVING."""
+        if self._channel is None:
+            if not listens(self._port):
+                return False
+            self._channel = grpc.insecure_channel(f"127.0.0.1:{self._port}")
+        stub = health_pb2_grpc.HealthStub(self._channel)
         try:
             reply = stub.Check(health_pb2.HealthCheckRequest(), timeout=0.5)
         except grpc.RpcError:
             return False
-    return bool(reply.status == SERVING)
+        return bool(reply.status == SERVING)

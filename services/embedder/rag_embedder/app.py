@@ -18,6 +18,7 @@ from rag.embedder.v1 import embedder_service_pb2_grpc as grpc_stubs
 from rag_common.aio import cancel
 from rag_common.grpc.bootstrap import Ports, Service, serving
 from rag_common.grpc.ports import ServerSecurity
+from rag_common.grpc.readiness import Check
 from rag_common.service_context import service_context
 from rag_common.settings import SettingsInvalid
 from rag_contract import errors
@@ -33,6 +34,7 @@ from rag_embedder.models.prepare_model import (
     require_source,
 )
 from rag_embedder.queue.scheduler import Policy, Scheduler
+from rag_embedder.runtimes.memory import release_unused
 from rag_embedder.settings import Settings
 from rag_embedder.telemetry.metrics import EmbedderMetrics
 from rag_embedder.telemetry.queue import QueueInstrumentation, register_gauges
@@ -40,6 +42,9 @@ from rag_embedder.telemetry.queue import QueueInstrumentation, register_gauges
 log = structlog.get_logger()
 
 SERVICE = "rag.embedder.v1.EmbedderService"
+
+# How long a health check waits for the model; half of what a check may take.
+_LOADING_SECONDS = 1.0
 
 
 @asynccontextmanager
@@ -50,7 +55,14 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
         _import(settings)
         analysis = context.stack.enter_context(ThreadPoolExecutor(1, "analysis"))
         instruments = EmbedderMetrics(context.metrics)
-        loading = asyncio.create_task(_load(settings, sources, context.stack, instruments))
+        listening = asyncio.Event()
+
+        async def load() -> Engine:
+            # Kiwi holds the interpreter lock for most of a second: the ports would open after that.
+            await listening.wait()
+            return await _load(settings, sources, context.stack, instruments)
+
+        loading = asyncio.create_task(load())
         context.stack.push_async_callback(cancel, loading)
         embedder = Embedder(
             lambda: _loaded(loading),
@@ -61,19 +73,16 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
         service = Service(
             SERVICE, grpc_stubs.add_EmbedderServiceServicer_to_server, EmbedderServicer(embedder)
         )
-
-        async def model() -> None:
-            embedder.engine()
-
         served = serving(
             [service],
             settings,
             context.telemetry,
-            checks={"model": model},
+            checks={"model": model_check(loading)},
             optional_checks=context.identity.optional_checks,
             security=ServerSecurity(certificates=context.identity.certificates, callers=CALLERS),
         )
         async with served as ports:
+            listening.set()
             yield ports
 
 
@@ -129,6 +138,7 @@ async def _load(
         asyncio.to_thread(_sparse),
         asyncio.to_thread(_reranker, settings, sources),
     )
+    await asyncio.to_thread(release_unused)
     policy = _policy(settings)
     instrumentation = QueueInstrumentation(instruments, model.manifest.name)
     queue: Scheduler[Vector] = Scheduler(model.encode, policy, instrumentation)
@@ -148,10 +158,23 @@ def _report_model(instruments: EmbedderMetrics, model: Model, seconds: float) ->
     instruments.model_loaded.set(1)
 
 
-def _loaded(loading: "asyncio.Task[Engine]") -> Engine:
+def _loaded(loading: "asyncio.Future[Engine]") -> Engine:
     if not loading.done():
         raise errors.ModelLoading("the model is being loaded", retry_after=2.0)
     return loading.result()
+
+
+def model_check(loading: "asyncio.Future[Engine]") -> Check:
+    """A health check that passes as soon as the model is loaded, and fails with ModelLoading before.
+
+    It waits for a second, as the next check may be a while away.
+    """
+
+    async def check() -> None:
+        await asyncio.wait({loading}, timeout=_LOADING_SECONDS)
+        _loaded(loading)
+
+    return check
 
 
 def _model(settings: Settings, sources: _Sources) -> "_Encoding":

@@ -12,22 +12,26 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import onnx
 import pytest
 import torch
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
+from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, BertModel
 
 from rag_embedder.embedding.tokens import Tokens
-from rag_embedder.models import bundled, checkpoint, onnx_bert
+from rag_embedder.models import bundled, checkpoint, graph_file, onnx_bert, vocabulary
 from rag_embedder.models.biencoder import UnsupportedModelError
 from rag_embedder.models.export import export
 from rag_embedder.models.manifest import fingerprint
+from rag_embedder.models.prepare_model import VOCABULARY
 from rag_embedder.models.weights import Shape
 from rag_embedder.runtimes.onnx import OnnxModel
 from rag_embedder.runtimes.torch import TorchModel
 from tests.support.embedder.small import WORDS, bi_encoder
+from tests.support.fuzz import examples
 from tests.support.parts import prepared_models
 
 Floats = NDArray[np.float32]
@@ -118,6 +122,55 @@ def test_tokens_are_those_of_sentence_transformers(
     assert [one.ids for one in tokens] == theirs
 
 
+@example("<s> spelled out, and </s><unk>")
+@example("no\ue123\ue124 piece, \ue125\ue126")
+@example("초장문" * 40 + "日本の首都は東京です。" * 5)
+@example(" \t\u00a0\u3000\x85\r\n ")
+@given(
+    st.lists(
+        st.sampled_from(
+            ["연차", "휴가는", "data", "base", "東京", "です", " ", ".", "\u1112\u1161"]
+        )
+        | st.text(max_size=4)
+    ).map("".join)
+)
+@settings(
+    max_examples=examples(200),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_tokens_of_any_text_are_those_of_the_library(
+    int8: OnnxModel, reference: TorchModel, text: str
+) -> None:
+    assert int8.tokenize([text]) == reference.tokenize([text])
+
+
+def test_token_ids_are_decoded_as_by_the_library(int8: OnnxModel, reference: TorchModel) -> None:
+    (tokens,) = int8.tokenize([TEXTS[0]])
+    assert int8.decode(tokens.ids) == reference.decode(tokens.ids)
+
+
+def test_a_model_prepared_without_a_vocabulary_of_its_own_gives_the_same_tokens(
+    prepared: Path, int8: OnnxModel, tmp_path: Path
+) -> None:
+    former = shutil.copytree(prepared, tmp_path / "former")
+    (former / VOCABULARY).unlink()
+    assert OnnxModel(former).tokenize(TEXTS) == int8.tokenize(TEXTS)
+
+
+def test_only_a_unigram_vocabulary_can_be_written(tmp_path: Path) -> None:
+    words = Tokenizer(models.WordLevel({"red": 0, "?": 1}, "?"))
+    with pytest.raises(ValueError, match="Unigram"):
+        vocabulary.write(words, tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_weights_are_mapped_and_not_copied(prepared: Path, int8: OnnxModel) -> None:
+    int8.encode([int8.tokenize(TEXTS[:1])[0].ids])
+    mapped = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
+    assert str(prepared / "model.onnx.data") in mapped
+
+
 def test_a_long_text_is_cut_and_its_length_reported(int8: OnnxModel) -> None:
     (tokens,) = int8.tokenize(["도시 " * 1000])
     (short,) = int8.tokenize(["도시"])
@@ -151,6 +204,9 @@ def test_building_twice_gives_the_same_bytes(source: Path, tmp_path: Path) -> No
 def test_the_built_in_model_is_built_without_torch_in_silence_and_to_the_same_bytes(
     prepared: Path, tmp_path: Path
 ) -> None:
+    """Anew if an earlier version has prepared it."""
+    (tmp_path / prepared.name).mkdir()
+    (tmp_path / prepared.name / "manifest.json").write_text("{}")
     built = subprocess.run(
         [sys.executable, "-c", _WITHOUT_MODELS, "--models-dir", str(tmp_path)],
         env={**os.environ, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, check=False,
@@ -240,16 +296,11 @@ def test_a_written_graph_computes_what_the_traced_one_does(
     traced = OnnxModel(tmp_path / "traced")
     shutil.copytree(tmp_path / "traced", tmp_path / "written")
     graph = onnx_bert.model(shape, _state(folder), precision)
-    onnx.save(graph, tmp_path / "written" / "model.onnx")
+    graph_file.save(graph, tmp_path / "written")
     written = OnnxModel(tmp_path / "written")
     texts = ["red cat green dog blue bird cat cat", "bird", ""]
     for batch in [texts, *([text] for text in texts)]:
         np.testing.assert_array_equal(_vectors(written, batch), _vectors(traced, batch))
-
-
-def test_the_onnx_path_never_imports_torch() -> None:
-    program = "import sys, rag_embedder.runtimes.onnx; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def _vectors(model: Model, texts: list[str]) -> Floats:

@@ -35,7 +35,7 @@ from rag_gateway.idempotency.service import Idempotency
 from rag_gateway.quotas.config import read
 from rag_gateway.quotas.memory import LocalBuckets
 from rag_gateway.quotas.service import Quotas
-from rag_gateway.redis.wiring import connected
+from rag_gateway.redis.connection import connected
 from rag_gateway.settings import Settings
 from rag_gateway.telemetry.metrics import GatewayMetrics
 from rag_local.dev_keys import ensure

@@ -22,8 +22,8 @@ from rag_gateway.auth.credentials import (
 from rag_gateway.auth.revocations import RevocationCache
 from rag_gateway.auth.stores.redis import RedisCredentials
 from rag_gateway.auth.stores.sqlite import SqliteCredentials
-from rag_gateway.redis import wiring
-from rag_gateway.redis.wiring import connected
+from rag_gateway.redis import connection
+from rag_gateway.redis.connection import connected
 from tests.support.clock import Clock
 from tests.support.redis import RedisServer, redis_server
 from tests.support.waiting import until
@@ -267,7 +267,7 @@ async def test_what_is_no_database_is_not_used_as_one(tmp_path: Path) -> None:
 async def test_a_store_that_hangs_or_is_down_is_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wiring, "_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "_ANSWER_SECONDS", 0.5)
     async with AsyncExitStack() as stack:
         with redis_server() as server:
             redis = RedisCredentials(await stack.enter_async_context(connected(server.url)))

@@ -14,7 +14,7 @@ from rag_common.observability.dependency import database
 from rag_gateway.quotas.buckets import Bucket, Request
 from rag_gateway.quotas.redis import RedisBuckets
 from rag_gateway.redis.circuit import SharedStore
-from rag_gateway.redis.wiring import connected
+from rag_gateway.redis.connection import connected
 from tests.support.quotas.stores import LEASE, PATIENT
 from tests.support.receiver import by_grpc
 from tests.support.recording import Recorded, below, trace_id

@@ -14,7 +14,7 @@ from rag_gateway.quotas.memory import LocalBuckets
 from rag_gateway.quotas.redis import RedisBuckets
 from rag_gateway.quotas.wiring import SharedBuckets
 from rag_gateway.redis.circuit import SharedStore
-from rag_gateway.redis.wiring import connected
+from rag_gateway.redis.connection import connected
 from tests.support.clock import Clock
 from tests.support.quotas.stores import PATIENT, UNTOLD
 from tests.support.redis import RedisServer, redis_server

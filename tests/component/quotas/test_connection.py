@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from rag_common.settings import SettingsInvalid
 from rag_gateway.idempotency.service import Key
 from rag_gateway.quotas.buckets import Bucket, Request
-from rag_gateway.redis.wiring import Credentials, connected
+from rag_gateway.redis.connection import Credentials, connected
 from tests.support.client.certificates import self_signed
 from tests.support.quotas.stores import LEASE, replica
 from tests.support.redis import RedisServer, redis_server

@@ -14,7 +14,7 @@ from rag_gateway.quotas.buckets import Bucket, Request
 from rag_gateway.quotas.service import Cost, Quotas
 from rag_gateway.quotas.tiers import Limits, Tier, Unit
 from rag_gateway.quotas.wiring import build_buckets
-from rag_gateway.redis.wiring import connected
+from rag_gateway.redis.connection import connected
 from tests.support.quotas.stores import LEASE, OneTier, Replica, caller, limits, replica
 from tests.support.redis import RedisServer, redis_server
 from tests.support.rpc import logged

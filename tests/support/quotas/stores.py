@@ -14,7 +14,8 @@ from rag_gateway.quotas.buckets import Bucket, Buckets, Decision, Request
 from rag_gateway.quotas.tiers import Limits, Rate, Tier
 from rag_gateway.quotas.wiring import build_buckets
 from rag_gateway.redis.circuit import SharedStore
-from rag_gateway.redis.wiring import Credentials, open_store
+from rag_gateway.redis.connection import Credentials
+from rag_gateway.redis.wiring import open_store
 
 # Longer than any machine keeps a test waiting: where the time limit is not what is tested.
 PATIENT = 60.0

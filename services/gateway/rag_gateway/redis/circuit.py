@@ -1,15 +1,20 @@
 """The Redis that replicas share, behind a circuit breaker."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from redis.asyncio import Redis
 
 from rag_common.aio import periodic
 from rag_common.observability.dependency import Dependency
 from rag_gateway.redis.scripts import Argument, Script, ScriptBatcher, within
+
+# For its type alone: it is imported with the first connection (wiring.py).
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 log = structlog.get_logger()
 

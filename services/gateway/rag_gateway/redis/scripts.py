@@ -1,15 +1,18 @@
 """Runs Lua scripts in Redis in batches: calls that arrive during a round trip share the next one."""
 
+from __future__ import annotations
+
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
+# For its type alone: it is imported with the first connection (wiring.py).
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 T = TypeVar("T")
 
@@ -30,7 +33,7 @@ class Script:
     digest: str
 
     @classmethod
-    def read(cls, package: str, name: str) -> "Script":
+    def read(cls, package: str, name: str) -> Script:
         """Read the script of that file name from a package."""
         text = (files(package) / name).read_text("utf-8")
         return cls(
@@ -57,6 +60,9 @@ class ScriptBatcher:
     """
 
     def __init__(self, redis: Redis, timeout: float) -> None:
+        from redis.exceptions import NoScriptError
+
+        self._no_script = NoScriptError
         self._redis = redis
         self._timeout = timeout
         self._pending: list[_Call] = []
@@ -97,7 +103,7 @@ class ScriptBatcher:
 
     async def _execute(self, batch: Sequence[_Call]) -> list[Any]:
         results = await self._round_trip(batch)
-        unknown = [n for n, result in enumerate(results) if isinstance(result, NoScriptError)]
+        unknown = [n for n, result in enumerate(results) if isinstance(result, self._no_script)]
         if unknown:
             for text in {batch[n].script.text for n in unknown}:
                 await self._redis.script_load(text)
