@@ -104,8 +104,7 @@ class _Connection:
             while await self._answer_next():
                 self._state.start_next_cycle()
         except (OSError, TimeoutError, h11.ProtocolError):
-            # Closing would wait until a client that does not read has received what is left.
-            self._writer.transport.abort()
+            return
         finally:
             self._writer.close()
 
