@@ -20,9 +20,9 @@ _CLIENTS = {
 _MODELS = {"torch", "transformers", "onnx", "onnxruntime", "kiwipiepy", "xllamacpp"}
 _PARSERS = {"lxml", "pypdfium2", "markdown_it"}
 _TELEMETRY = {"opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto"}
-_TOOLS = {"aiohttp", "jinja2", "rag_local", "rag_edge", "unittest", "multiprocessing"}
+_TOOLS = {"jinja2", "rag_local", "rag_edge", "unittest", "multiprocessing"}
 _ALL = _CLIENTS | _MODELS | _PARSERS | _TELEMETRY | _TOOLS
-_SERVER = {"h11", "pydantic", "structlog", "prometheus_client"}
+_SERVER = {"aiohttp", "pydantic", "structlog", "prometheus_client"}
 
 
 @pytest.mark.parametrize(

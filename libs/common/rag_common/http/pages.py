@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rag_common.http.server import Request, Response, serve
+from aiohttp import web
+
 from rag_contract.hosts import is_loopback
 
 # Browsers and proxies may neither store a page nor guess its type.
@@ -37,48 +38,61 @@ async def serve_http(
 
     Raises OSError if the port is in use.
     """
-    handlers = put_handlers or {}
-
-    async def handle(request: Request) -> Response:
-        return _response(await _page(request, pages, handlers))
-
-    async with serve(host, port, handle, max_body_bytes=_MAX_BYTES) as opened:
-        yield opened
-
-
-async def _page(request: Request, pages: Pages, put_handlers: PutHandlers) -> Page:
-    page, put = pages.get(request.path), put_handlers.get(request.path)
-    if page and request.method in ("GET", "HEAD"):
-        return await page()
-    if put and request.method == "PUT":
-        return await _put(request, put)
-    if page or put:
-        return _error_page("this method is not allowed", 405)
-    return _error_page("there is no such page", 404)
-
-
-async def _put(request: Request, handler: PutHandler) -> Page:
-    # The Host header is checked too, against DNS rebinding.
-    name = request.headers.get("host", "")
-    host = name.rpartition(":")[0] or name
-    if not is_loopback(request.client) or not is_loopback(host.strip("[]")):
-        return _error_page("PUT is allowed from this machine only", 403)
-    # A foreign web page cannot send this type without a CORS preflight.
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        return _error_page("the content type must be application/json", 415)
+    application = web.Application(client_max_size=_MAX_BYTES)
+    for path, page in pages.items():
+        application.router.add_get(path, _get_handler(page))
+    for path, handler in (put_handlers or {}).items():
+        application.router.add_put(path, _put_handler(handler))
+    runner = web.AppRunner(application, access_log=None, keepalive_timeout=15.0)
+    await runner.setup()
     try:
-        document = json.loads(request.body)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        return _error_page("the body must be a JSON object", 400)
-    return await handler(document)
+        yield await _listen(runner, host, port)
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> int:
+    try:
+        await web.TCPSite(runner, host, port, reuse_port=False, backlog=128).start()
+    except OSError as error:
+        raise OSError(f"port {port} of {host} is in use or may not be opened") from error
+    opened: int = runner.addresses[0][1]
+    return opened
+
+
+def _get_handler(
+    page: Callable[[], Awaitable[Page]],
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(_request: web.Request) -> web.Response:
+        return _response(await page())
+
+    return handle
+
+
+def _put_handler(handler: PutHandler) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        # The Host header is checked too, against DNS rebinding.
+        host = (request.host or "").rpartition(":")[0] or request.host
+        if not is_loopback(request.remote or "") or not is_loopback(host.strip("[]")):
+            return _response(_error_page("PUT is allowed from this machine only", 403))
+        # A foreign web page cannot send this type without a CORS preflight.
+        if request.content_type != "application/json":
+            return _response(_error_page("the content type must be application/json", 415))
+        try:
+            document = json.loads(await request.text())
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            return _response(_error_page("the body must be a JSON object", 400))
+        return _response(await handler(document))
+
+    return handle
 
 
 def _error_page(error: str, status: int) -> Page:
     return Page(f"{json.dumps({'error': error})}\n".encode(), status)
 
 
-def _response(page: Page) -> Response:
-    return Response(page.status, {**_HEADERS, "content-type": page.media_type}, page.body)
+def _response(page: Page) -> web.Response:
+    headers = {**_HEADERS, "content-type": page.media_type}
+    return web.Response(body=page.body, status=page.status, headers=headers)
