@@ -326,8 +326,8 @@ async def test_an_answer_that_cannot_be_parsed_is_asked_for_again(qdrant: Qdrant
     assert tries == 2
 
 
-@pytest.mark.parametrize("version", ["1.16.3", "0.11.0"])
-async def test_a_server_that_would_ignore_conditions_is_refused(version: str) -> None:
+@pytest.mark.parametrize("version", ["1.18.3", "0.11.0"])
+async def test_a_server_that_would_ignore_parts_of_requests_is_refused(version: str) -> None:
     class Old(AsyncQdrantClient):
         async def info(self) -> models.VersionInfo:
             return models.VersionInfo(title="qdrant", version=version)

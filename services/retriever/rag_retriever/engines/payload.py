@@ -7,7 +7,7 @@ payload indexes support.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -34,11 +34,17 @@ PASSAGE_FIELDS = (DOCUMENT, CHUNK)
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_CHUNK_FIELDS = [field.name for field in fields(Chunk)]
 
 
 def staged_payload(document: Document, chunk: Chunk) -> Payload:
-    """The payload of a staged chunk: with an empty scope."""
-    return {**_common(document), SCOPE: [], CHUNK: asdict(chunk)}
+    """The payload of a staged chunk: with an empty scope, and without what publishing sets anyway."""
+    return {
+        OWNER: document.key.point_id(),
+        VERSION: document.version,
+        SCOPE: [],
+        CHUNK: {name: getattr(chunk, name) for name in _CHUNK_FIELDS},
+    }
 
 
 def published_payload(document: Document, kind: str) -> Payload:

@@ -97,13 +97,15 @@ class Hit:
 class Candidates:
     """The dense and sparse results of a query, best first, and the seconds that each took.
 
-    A list is empty if the query has no vector of that kind.
+    A list is empty if the query has no vector of that kind. `best_terms` are the indices of the query's
+    terms that the first sparse result contains, None if the engine does not know them.
     """
 
     dense: tuple[Hit, ...]
     sparse: tuple[Hit, ...]
     dense_seconds: float
     sparse_seconds: float
+    best_terms: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

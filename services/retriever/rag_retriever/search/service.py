@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 # A document may be replaced between the query and reading its passages; the search is then repeated.
 _MAX_RETRIES = 2
+# Callers send chunks in small messages; on a Qdrant server each write costs as much as some 20 chunks.
+_MIN_STAGED = 128
 
 
 class DocumentSplitter(Protocol):
@@ -235,11 +237,16 @@ async def _coverage(index: Index, search: Search, lists: Candidates) -> float:
     """The share of the query's terms that the best sparse candidate contains; 1 without both lists."""
     if not lists.sparse or not lists.dense:
         return 1.0
-    first = lists.sparse[0].passage_id
-    vectors = await index.sparse_vectors(search.scope, [first])
     query_terms = search.query.sparse.indices if search.query.sparse else ()
-    terms = set(vectors[first].indices) if first in vectors else set()
+    terms = lists.best_terms
+    if terms is None:
+        terms = await _terms(index, search.scope, lists.sparse[0].passage_id)
     return sum(term in terms for term in query_terms) / len(query_terms)
+
+
+async def _terms(index: Index, scope: Scope, passage_id: str) -> frozenset[int]:
+    vectors = await index.sparse_vectors(scope, [passage_id])
+    return frozenset(vectors[passage_id].indices if passage_id in vectors else ())
 
 
 def _rank(search: Search, lists: Candidates, coverage: float) -> list[Fused]:
@@ -285,12 +292,18 @@ async def _stage(
     index: Index, document: Document, batches: AsyncIterator[Sequence[VectorChunk]]
 ) -> None:
     expected = 0
+    waiting: list[VectorChunk] = []
     async for batch in batches:
         for item in batch:
             if item.chunk.ordinal != expected:
                 raise errors.FieldInvalid.of("chunks", f"chunk {expected} is missing")
             expected += 1
-        await index.stage(document, batch)
+        waiting += batch
+        if len(waiting) >= _MIN_STAGED:
+            await index.stage(document, waiting)
+            waiting = []
+    if waiting:
+        await index.stage(document, waiting)
     if expected != document.passage_count:
         raise errors.FieldInvalid.of(
             "chunks", f"has {expected} chunks; the document declares {document.passage_count}"

@@ -25,20 +25,19 @@ from rag_retriever.engines.server.index import ServerIndex
 from rag_retriever.engines.server.metadata_point import METADATA_SCOPE, IndexMetadata, read_metadata
 from rag_retriever.engines.server.nodes import Nodes, TlsFiles, connected_nodes
 from rag_retriever.engines.server.points import Points
-from rag_retriever.engines.server.requests import condition
+from rag_retriever.engines.server.requests import all_of
 from rag_retriever.engines.server.revisions import DELETED_SCOPE
 from rag_retriever.index.names import DEFAULT, is_valid_name, require_valid_name
 from rag_retriever.index.ports import Index, IndexInfo, IndexSpec, IndexState, IndexStats
 
-# The first version with updates conditional on a filter and on whether the point exists.
-_MIN_VERSION = (1, 17)
+# The first version with IDF over the points of a filter: an older one takes all tenants' passages
+# together. Updates conditional on a filter and on whether the point exists came with 1.17.
+_MIN_VERSION = (1, 19)
 _TIMEOUT_SECONDS = 5
 _TIDY_SECONDS = 60.0
 _NO_TLS_FILES = TlsFiles()
 # All points except the metadata point and the records of removed documents.
-_DATA = models.Filter(
-    must_not=[condition(AnyOf(SCOPE, [METADATA_SCOPE, DELETED_SCOPE]))],
-)
+_DATA = all_of(must_not=[AnyOf(SCOPE, [METADATA_SCOPE, DELETED_SCOPE])])
 log = structlog.get_logger()
 _OPTIONS = ServerOptions()
 _STATES = {
@@ -183,14 +182,14 @@ class ServerCatalog:
         return self._open[name]
 
     async def _require_version(self) -> None:
-        """Raise NotConfigured for an older server, which would ignore the conditions of writes."""
+        """Raise NotConfigured for an older server, which would ignore parts of requests."""
         if self._version_known:
             return
         version = (await self._nodes.read(lambda client: client.info())).version
         major, minor = (int(part) for part in version.split(".")[:2])
         if (major, minor) < _MIN_VERSION:
             raise NotConfigured(
-                f"the Qdrant server is {version}; version 1.17 or newer is required"
+                f"the Qdrant server is {version}; version 1.19 or newer is required"
             )
         self._version_known = True
 
