@@ -91,7 +91,7 @@ class Index(Protocol):
 
     @property
     def version(self) -> str:
-        """Identifies the state of the data; changes with every write and is never reused after a restart."""
+        """Identifies the published data; changes whenever it does and is never reused after a restart."""
         ...
 
     async def candidates(self, scope: Scope, query: Query, limit: int) -> Candidates:

@@ -28,19 +28,20 @@ class Points:
         self.state = state
 
     async def write(self, *operations: pb.PointsUpdateOperation) -> None:
-        """Apply these operations in order; durable on return.
+        """Apply these operations in order and change the state; durable on return.
 
         Not atomic: operations of other callers may run in between.
         """
         state = new_state()
+        await self.prepare(*operations, state_operation(state))
+        self.state = state
+
+    async def prepare(self, *operations: pb.PointsUpdateOperation) -> None:
+        """As `write`, for operations that change nothing that a search can find."""
         request = pb.UpdateBatchPoints(
-            collection_name=self._collection,
-            operations=[*operations, state_operation(state)],
-            wait=True,
-            ordering=_ORDERING,
+            collection_name=self._collection, operations=operations, wait=True, ordering=_ORDERING
         )
         await self._nodes.write(lambda client: client.grpc_points.UpdateBatch(request))
-        self.state = state
 
     async def query(self, requests: Sequence[pb.QueryPoints]) -> list[Sequence[pb.ScoredPoint]]:
         """The points that each of these queries finds, in one round trip."""

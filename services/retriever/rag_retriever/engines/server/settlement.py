@@ -12,6 +12,7 @@ from rag_retriever.engines.server import conditions, revisions
 from rag_retriever.engines.server.points import NewPoint, Points, deletion, payload_change, upsert
 from rag_retriever.engines.server.requests import all_of, condition, has_id, in_range
 from rag_retriever.engines.server.revisions import DELETED_SCOPE, SINCE, DocumentRecord
+from rag_retriever.index.model import Document
 
 log = structlog.get_logger()
 
@@ -24,15 +25,10 @@ async def settle(points: Points, record: DocumentRecord) -> None:
     if record.settled:
         return
     key, revision, newest = record.key, record.revision, record.newest
-    if newest is not None:
-        await points.write(
-            payload_change(
-                published_payload(newest, CHUNK), conditions.claimed_for(newest, revision)
-            ),
-            _record_change(record, revisions.visible_record(record)),
-        )
+    shown = [] if newest is None else _showing(record, newest)
     version = newest.version if newest else None
     await points.write(
+        *shown,
         deletion(conditions.superseded(key, revision, version)),
         _record_change(record, revisions.settled(record)),
     )
@@ -61,6 +57,14 @@ async def tidy(points: Points, abandoned_seconds: float, retention_seconds: floa
         if not await points.count(conditions.chunks_of(record.key)):
             only = has_id([record.key.point_id()])
             await points.write(deletion(pb.Filter(must=[only, *removed])))
+
+
+def _showing(record: DocumentRecord, newest: Document) -> list[pb.PointsUpdateOperation]:
+    claimed = conditions.claimed_for(newest, record.revision)
+    return [
+        payload_change(published_payload(newest, CHUNK), claimed),
+        _record_change(record, revisions.visible_record(record)),
+    ]
 
 
 def _record_change(record: DocumentRecord, payload: Payload) -> pb.PointsUpdateOperation:

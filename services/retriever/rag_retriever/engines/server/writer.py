@@ -114,7 +114,7 @@ class Writer:
             for one in chunks
         ]
         may_replace = conditions.restageable(document.key.tenant, revision)
-        await self._points.write(upsert(points, may_replace))
+        await self._points.prepare(upsert(points, may_replace))
 
     async def _is_unchanged(self, published: Document, document: Document) -> bool:
         """Whether this exact document is published with all of its chunks."""
@@ -139,7 +139,7 @@ class Writer:
         claimed = conditions.claimed_for(document, revision)
         # Renews the age of chunks that a dead call claimed, which would otherwise be removed as too old.
         renewed = payload_change({revisions.SINCE: now}, claimed)
-        await self._points.write(renewed, payload_change(change, unclaimed))
+        await self._points.prepare(renewed, payload_change(change, unclaimed))
         if await self._points.count(claimed) >= document.passage_count:
             return
         present = await self._points.count(conditions.claimed_since(document, revision))
