@@ -146,14 +146,15 @@ def _sampled_idf(points: Sequence[pb.ScoredPoint], term: int) -> float | None:
 def _candidates(
     lists: Mapping[str, Sequence[pb.ScoredPoint]], sparse: _Sparse | None, seconds: float
 ) -> Candidates:
-    dense_points, sparse_points = latest_only(lists.get("dense", ()), lists.get("sparse", ()))
+    dense, sparse_points = latest_only(lists.get("dense", ()), lists.get("sparse", ()))
+    hits = to_hits(sparse_points)
     best_terms = None
-    if sparse and sparse_points:
-        terms = to_sparse_vector(sparse_points[0]).indices
-        best_terms = frozenset(sparse.vector.indices).intersection(terms)
+    if sparse and hits:
+        best = next(one for one in sparse_points if one.id.uuid == hits[0].passage_id)
+        best_terms = frozenset(sparse.vector.indices).intersection(to_sparse_vector(best).indices)
     return Candidates(
-        to_hits(dense_points),
-        to_hits(sparse_points),
+        to_hits(dense),
+        hits,
         seconds * ("dense" in lists),
         seconds * ("sparse" in lists),
         best_terms,

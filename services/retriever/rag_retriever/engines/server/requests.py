@@ -165,33 +165,35 @@ def to_sparse_vector(point: pb.ScoredPoint | pb.RetrievedPoint) -> SparseVector:
     return SparseVector(tuple(vector.indices), tuple(vector.values))
 
 
-def latest_only(*lists: Iterable[pb.ScoredPoint]) -> list[list[pb.ScoredPoint]]:
-    """These results, best first and ties by id, without passages of a version that is being replaced.
+def latest_only(*lists: Sequence[pb.ScoredPoint]) -> Sequence[Sequence[pb.ScoredPoint]]:
+    """These results without passages of a version that is being replaced.
 
     A search may return two versions of a document while one replaces the other. Their revisions tell
     which was published last.
     """
-    versions = [[(point, *_version(point)) for point in points] for points in lists]
+    versions = {_version(point) for point in chain.from_iterable(lists)}
+    if len({owner for owner, _ in versions}) == len(versions):
+        return lists
     latest: dict[str, tuple[int, str]] = {}
-    for _, owner, version, revision in chain.from_iterable(versions):
-        latest[owner] = max((revision, version), latest.get(owner, (0, "")))
-    kept = (
-        # Chunks of one version may have several revisions while it is published again.
-        [point for point, owner, version, _ in each if latest[owner][1] == version]
-        for each in versions
-    )
-    return [sorted(each, key=lambda point: (-point.score, point.id.uuid)) for each in kept]
-
-
-def _version(point: pb.ScoredPoint) -> tuple[str, str, int]:
-    """The point's document, its version and its revision."""
-    payload = point.payload
-    revision = payload[REVISION].integer_value
-    return payload[OWNER].string_value, payload[VERSION].string_value, revision
+    for point in chain.from_iterable(lists):
+        owner, version = _version(point)
+        age = point.payload[REVISION].integer_value, version
+        latest[owner] = max(age, latest.get(owner, age))
+    # Chunks of one version may have several revisions while it is published again.
+    kept = {(owner, version) for owner, (_, version) in latest.items()}
+    return [[point for point in points if _version(point) in kept] for points in lists]
 
 
 def to_hits(points: Iterable[pb.ScoredPoint]) -> tuple[Hit, ...]:
-    return tuple(Hit(point.id.uuid, point.score) for point in points)
+    """Best first, ties by id."""
+    hits = [Hit(point.id.uuid, point.score) for point in points]
+    return tuple(sorted(hits, key=lambda hit: (-hit.score, hit.passage_id)))
+
+
+def _version(point: pb.ScoredPoint) -> tuple[str, str]:
+    """The point's document and version."""
+    payload = point.payload
+    return payload[OWNER].string_value, payload[VERSION].string_value
 
 
 def _is_not_found(error: Exception) -> bool:

@@ -47,6 +47,9 @@ def _set_value(target: pb.Value, value: Any) -> None:
 
 
 def _from_value(value: pb.Value) -> Any:
+    # Most values are texts; an empty or another value has none.
+    if value.string_value:
+        return value.string_value
     kind = value.WhichOneof("kind")
     if kind == "struct_value":
         return from_values(value.struct_value.fields)
