@@ -3,8 +3,11 @@
 import asyncio
 import re
 import ssl
+import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import replace as replace_spec
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -22,6 +25,7 @@ from rag_retriever.index.ports import Catalog, Index
 from rag_retriever.settings import Settings
 from tests.component.contracts.test_races import Change, delete, race, replace
 from tests.support.authority import Authority
+from tests.support.contracts.fixtures import remove_collections
 from tests.support.contracts.samples import SPEC, TEAM, document, put, vector
 from tests.support.qdrant import QdrantServer, qdrant_cluster, qdrant_server
 from tests.support.waiting import until
@@ -324,6 +328,23 @@ async def test_an_answer_that_cannot_be_parsed_is_asked_for_again(qdrant: Qdrant
     async with connected_nodes([qdrant.url], qdrant.grpc_port, 5, None, TlsFiles()) as nodes:
         assert await nodes.read(call) >= 0
     assert tries == 2
+
+
+async def test_another_process_sees_that_the_alias_moved_unless_it_may_be_old(
+    qdrant: QdrantServer,
+) -> None:
+    second = replace_spec(SPEC, name="second")
+    options = ServerOptions(prefix=f"alias-{uuid.uuid4().hex[:8]}-")
+    opened = partial(connected, qdrant.url, grpc_port=qdrant.grpc_port, options=options)
+    async with opened() as one, opened() as other:
+        await one.create(SPEC)
+        await one.create(second)
+        assert (await other.open("", max_age=60)).spec == SPEC
+        await one.switch("second")
+        assert (await other.open("", max_age=60)).spec == SPEC
+        assert (await other.open("")).spec == second
+        assert (await other.open("", max_age=60)).spec == second
+    await remove_collections(qdrant, options.prefix)
 
 
 @pytest.mark.parametrize("version", ["1.18.3", "0.11.0"])

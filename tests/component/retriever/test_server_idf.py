@@ -88,8 +88,8 @@ async def test_the_terms_of_the_best_passage_come_with_the_candidates(
     await _fill(index)
     for _ in range(2):
         assert (await index.candidates(TEAM, QUERY, 2)).best_terms == {5, 9}
-    dense = await index.candidates(TEAM, Query(QUERY.dense, None), 2)
-    assert dense.best_terms is None
+    for alone in (Query(QUERY.dense, None), Query(None, QUERY.sparse)):
+        assert (await index.candidates(TEAM, alone, 2)).best_terms == frozenset()
 
 
 async def test_old_idf_is_not_used_after_another_process_has_written(

@@ -283,7 +283,7 @@ async def test_a_document_replaced_in_the_middle_of_a_search_is_found_in_its_new
     interrupted = Interrupted(await catalog.open(""), later)
 
     class Opening:
-        async def open(self, _name: str) -> Any:
+        async def open(self, _name: str, _max_age: float = 0.0) -> Any:
             return interrupted
 
     assert await found(Retriever(Opening(), Here())) == ["둘째"]  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 MetadataValue: TypeAlias = str | float | bool | list[str] | list[float]
 
@@ -85,8 +85,7 @@ class Query:
     sparse: SparseVector | None
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A candidate passage's id with its raw score (cosine similarity or BM25)."""
 
     passage_id: str
@@ -97,15 +96,15 @@ class Hit:
 class Candidates:
     """The dense and sparse results of a query, best first, and the seconds that each took.
 
-    A list is empty if the query has no vector of that kind. `best_terms` are the indices of the query's
-    terms that the first sparse result contains, None if the engine does not know them.
+    A list is empty if the query has no vector of that kind. `best_terms` are the terms of the best
+    sparse passage; it is empty unless there are both lists.
     """
 
     dense: tuple[Hit, ...]
     sparse: tuple[Hit, ...]
     dense_seconds: float
     sparse_seconds: float
-    best_terms: frozenset[int] | None = None
+    best_terms: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,8 +174,11 @@ class Catalog(Protocol):
         """
         ...
 
-    async def open(self, name: str) -> Index:
-        """The index with that name."""
+    async def open(self, name: str, max_age: float = 0.0) -> Index:
+        """The index with that name.
+
+        Of `default` it may be the one of `max_age` seconds ago, if another process switched it since.
+        """
         ...
 
     async def describe(self, name: str) -> IndexInfo:

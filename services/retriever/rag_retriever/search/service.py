@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 # A document may be replaced between the query and reading its passages; the search is then repeated.
 _MAX_RETRIES = 2
+# A search may read the former default index for so long; an upload must not go to it.
+_ALIAS_SECONDS = 1.0
 # Callers send chunks in small messages; on a Qdrant server each write costs as much as some 20 chunks.
 _MIN_STAGED = 128
 
@@ -89,7 +91,9 @@ class Retriever:
 
         Raises EmbeddingMismatch, and CollectionNotFound for a required collection without documents.
         """
-        index = await self._open_compatible(search.index, search.fingerprint, search.query.dense)
+        index = await self._open_compatible(
+            search.index, search.fingerprint, search.query.dense, _ALIAS_SECONDS
+        )
         result, complete = await _search_once(index, search)
         for _ in range(_MAX_RETRIES):
             if complete:
@@ -183,8 +187,10 @@ class Retriever:
         """Create an index; does nothing if an identical one exists. Raises EmbeddingMismatch."""
         return await self.catalog.create(spec)
 
-    async def _open_compatible(self, name: str, fingerprint: str, dense: bytes | None) -> Index:
-        index = await self.catalog.open(name)
+    async def _open_compatible(
+        self, name: str, fingerprint: str, dense: bytes | None, max_age: float = 0.0
+    ) -> Index:
+        index = await self.catalog.open(name, max_age)
         spec = index.spec
         if fingerprint != spec.fingerprint:
             raise errors.EmbeddingMismatch(
@@ -237,16 +243,11 @@ async def _coverage(index: Index, search: Search, lists: Candidates) -> float:
     """The share of the query's terms that the best sparse candidate contains; 1 without both lists."""
     if not lists.sparse or not lists.dense:
         return 1.0
+    first = lists.sparse[0].passage_id
+    vectors = await index.sparse_vectors(search.scope, [first])
     query_terms = search.query.sparse.indices if search.query.sparse else ()
-    terms = lists.best_terms
-    if terms is None:
-        terms = await _terms(index, search.scope, lists.sparse[0].passage_id)
+    terms = set(vectors[first].indices) if first in vectors else set()
     return sum(term in terms for term in query_terms) / len(query_terms)
-
-
-async def _terms(index: Index, scope: Scope, passage_id: str) -> frozenset[int]:
-    vectors = await index.sparse_vectors(scope, [passage_id])
-    return frozenset(vectors[passage_id].indices if passage_id in vectors else ())
 
 
 def _rank(search: Search, lists: Candidates, coverage: float) -> list[Fused]:

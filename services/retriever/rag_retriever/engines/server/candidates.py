@@ -91,7 +91,7 @@ class CandidateSearch:
         if sparse and sparse.learn:
             idf = {term: _sampled_idf(lists[str(term)], term) for term in sparse.learn}
             self._idf.put(_corpus(scope), passages, idf, state)
-        return _candidates(lists, sparse, seconds)
+        return _candidates(lists, seconds)
 
     async def _query(
         self, requests: Mapping[str, pb.QueryPoints], sparse: _Sparse | None
@@ -143,19 +143,18 @@ def _sampled_idf(points: Sequence[pb.ScoredPoint], term: int) -> float | None:
     return points[0].score / vector.values[vector.indices.index(term)]
 
 
-def _candidates(
-    lists: Mapping[str, Sequence[pb.ScoredPoint]], sparse: _Sparse | None, seconds: float
-) -> Candidates:
-    dense, sparse_points = latest_only(lists.get("dense", ()), lists.get("sparse", ()))
-    hits = to_hits(sparse_points)
-    best_terms = None
-    if sparse and hits:
-        best = next(one for one in sparse_points if one.id.uuid == hits[0].passage_id)
-        best_terms = frozenset(sparse.vector.indices).intersection(to_sparse_vector(best).indices)
+def _candidates(lists: Mapping[str, Sequence[pb.ScoredPoint]], seconds: float) -> Candidates:
+    dense_points, sparse_points = latest_only(lists.get("dense", ()), lists.get("sparse", ()))
+    dense, sparse = to_hits(dense_points), to_hits(sparse_points)
     return Candidates(
-        to_hits(dense),
-        hits,
+        dense,
+        sparse,
         seconds * ("dense" in lists),
         seconds * ("sparse" in lists),
-        best_terms,
+        _terms(sparse_points, sparse[0].passage_id) if dense and sparse else frozenset(),
     )
+
+
+def _terms(points: Sequence[pb.ScoredPoint], passage_id: str) -> frozenset[int]:
+    best = next(point for point in points if point.id.uuid == passage_id)
+    return frozenset(to_sparse_vector(best).indices)

@@ -1,7 +1,10 @@
 """The catalog of the server engine: collections with a name prefix, and an alias for `default`."""
 
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
 
 import structlog
 from qdrant_client import models
@@ -46,6 +49,17 @@ _STATES = {
 }
 
 
+@dataclass(slots=True)
+class _Alias:
+    """The default index when it was last read, at this monotonic time."""
+
+    index: str = ""
+    time: float = -math.inf
+
+    def age(self) -> float:
+        return monotonic() - self.time
+
+
 @asynccontextmanager
 async def connected(
     url: str,
@@ -69,13 +83,17 @@ async def connected(
 
 
 class ServerCatalog:
-    """Caches nothing except opened indexes, since other replicas may change everything else."""
+    """Caches only opened indexes and, for callers that allow it, which one is the default.
+
+    Other replicas may change everything else.
+    """
 
     def __init__(self, nodes: Nodes, options: ServerOptions = _OPTIONS) -> None:
         self._nodes = nodes
         self._options = options
         self._open: dict[str, ServerIndex] = {}
         self._version_known = False
+        self._alias = _Alias()
 
     async def create(self, spec: IndexSpec) -> IndexInfo:
         require_valid_name(spec.name)
@@ -89,8 +107,10 @@ class ServerCatalog:
             await self.switch(spec.name)
         return await self.describe(spec.name)
 
-    async def open(self, name: str) -> Index:
-        """Reads an index's metadata once, but resolves the alias on every call."""
+    async def open(self, name: str, max_age: float = 0.0) -> Index:
+        """Reads an index's metadata once."""
+        if name in ("", DEFAULT) and self._alias.age() <= max_age:
+            name = self._alias.index
         return await self._open_index(await self._resolve(name))
 
     async def describe(self, name: str) -> IndexInfo:
@@ -150,6 +170,8 @@ class ServerCatalog:
         )
         change = models.CreateAliasOperation(create_alias=alias)
         await self._nodes.write(lambda client: client.update_collection_aliases([change]))
+        # Replaced, so that a call in progress cannot keep what it read before.
+        self._alias = _Alias()
         return await self.describe(resolved)
 
     async def drop(self, name: str) -> None:
@@ -200,10 +222,14 @@ class ServerCatalog:
         return resolved
 
     async def _default(self) -> str | None:
+        cached, now = self._alias, monotonic()
         aliases = (await self._nodes.read(lambda client: client.get_aliases())).aliases
         alias = self._collection(DEFAULT)
         resolved = [one.collection_name for one in aliases if one.alias_name == alias]
-        return resolved[0].removeprefix(self._options.prefix) if resolved else None
+        if not resolved:
+            return None
+        cached.index, cached.time = resolved[0].removeprefix(self._options.prefix), now
+        return cached.index
 
     async def _require_metadata(self, name: str) -> IndexMetadata:
         metadata = await self._read_metadata(name)
