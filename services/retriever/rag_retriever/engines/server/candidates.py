@@ -123,7 +123,7 @@ class CandidateSearch:
 
 
 def _corpus(scope: Scope) -> Corpus:
-    return tuple(predicates.in_scope(scope, CHUNK).values)
+    return tuple(sorted(predicates.in_scope(scope, CHUNK).values))
 
 
 def _weighted(vector: SparseVector, idf: Mapping[int, float]) -> SparseVector:
@@ -136,11 +136,12 @@ def _weighted(vector: SparseVector, idf: Mapping[int, float]) -> SparseVector:
 
 
 def _sampled_idf(points: Sequence[pb.ScoredPoint], term: int) -> float | None:
-    """The IDF by which the server multiplied the passage's weight for the term; None without a passage."""
+    """The IDF by which the server multiplied the passage's weight for the term; None without any."""
     if not points:
         return None
     vector = to_sparse_vector(points[0])
-    return points[0].score / vector.values[vector.indices.index(term)]
+    weight = vector.values[vector.indices.index(term)]
+    return points[0].score / weight if weight else None
 
 
 def _candidates(lists: Mapping[str, Sequence[pb.ScoredPoint]], seconds: float) -> Candidates:

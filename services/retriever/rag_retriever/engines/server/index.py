@@ -49,7 +49,8 @@ _RETRY_SECONDS = 1.0
 class ServerIndex:
     """An index on a Qdrant server.
 
-    `rescore` must be set for a quantised collection. Term frequencies as in `EdgeIndex`.
+    `rescore` must be set for a quantised collection. IDF is computed over the passages of the tenant or
+    its collections only, so that scores reveal nothing about other tenants.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class ServerIndex:
         return self._points.state
 
     async def candidates(self, scope: Scope, query: Query, limit: int) -> Candidates:
-        """Makes one round trip; in a large corpus IDF may be as old as `idf` states."""
+        """Makes one round trip. In a large corpus IDF may be as old as `idf` states."""
         return await self._search.run(scope, query, limit)
 
     async def passages(self, scope: Scope, ids: Sequence[str]) -> list[Passage]:
