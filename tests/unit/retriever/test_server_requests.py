@@ -1,5 +1,8 @@
 """What the server engine makes of its requests and responses, without a server."""
 
+from collections.abc import Iterable
+from uuid import UUID
+
 import numpy as np
 import pytest
 from qdrant_client import grpc as pb
@@ -11,13 +14,17 @@ from rag_retriever.engines.server.values import from_values, set_values
 
 
 def point(name: str, owner: str, version: str, revision: int, score: float = 1.0) -> pb.ScoredPoint:
-    found = pb.ScoredPoint(id=pb.PointId(uuid=name), score=score)
+    found = pb.ScoredPoint(id=pb.PointId(uuid=str(UUID(int=ord(name)))), score=score)
     set_values(found.payload, {OWNER: owner, VERSION: version, REVISION: revision})
     return found
 
 
-def names(points: object) -> list[str]:
-    return [one.id.uuid for one in points]  # type: ignore[attr-defined]
+def names(points: Iterable[pb.ScoredPoint]) -> list[str]:
+    return [_name(one.id.uuid) for one in points]
+
+
+def _name(passage_id: str) -> str:
+    return chr(UUID(passage_id).int)
 
 
 @pytest.mark.parametrize(
@@ -64,4 +71,4 @@ def test_chunks_of_one_version_are_kept_whatever_their_revisions() -> None:
 
 def test_hits_are_ordered_by_score_and_then_by_id() -> None:
     points = [point(name, name, "v", 1, score) for name, score in (("b", 1), ("c", 2), ("a", 1))]
-    assert [hit.passage_id for hit in to_hits(points)] == ["c", "a", "b"]
+    assert [_name(hit.passage_id) for hit in to_hits(points)] == ["c", "a", "b"]

@@ -7,7 +7,6 @@ payload indexes support.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -34,7 +33,6 @@ PASSAGE_FIELDS = (DOCUMENT, CHUNK)
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_CHUNK_FIELDS = [field.name for field in fields(Chunk)]
 
 
 def staged_payload(document: Document, chunk: Chunk) -> Payload:
@@ -43,7 +41,7 @@ def staged_payload(document: Document, chunk: Chunk) -> Payload:
         OWNER: document.key.point_id(),
         VERSION: document.version,
         SCOPE: [],
-        CHUNK: {name: getattr(chunk, name) for name in _CHUNK_FIELDS},
+        CHUNK: _chunk_payload(chunk),
     }
 
 
@@ -101,6 +99,20 @@ def _common(document: Document) -> Payload:
         NUMBERS: numbers,
         TIMES: times,
         DOCUMENT: _document_payload(document),
+    }
+
+
+def _chunk_payload(chunk: Chunk) -> Payload:
+    # dataclasses.asdict took longer than the rest of storing a chunk.
+    return {
+        "ordinal": chunk.ordinal,
+        "text": chunk.text,
+        "start": chunk.start,
+        "end": chunk.end,
+        "start_byte": chunk.start_byte,
+        "end_byte": chunk.end_byte,
+        "headings": list(chunk.headings),
+        "page": chunk.page,
     }
 
 
