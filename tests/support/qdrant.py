@@ -105,7 +105,7 @@ def program() -> str:
     path = os.environ.get(PROGRAM, "")
     if path:
         return path
-    sentence = f"{PROGRAM} is not set: it names the program of a Qdrant server, 1.17 or newer"
+    sentence = f"{PROGRAM} is not set: it names the program of a Qdrant server, 1.19 or newer"
     if os.environ.get("CI") == "true":
         pytest.fail(sentence, pytrace=False)
     pytest.skip(sentence, allow_module_level=True)

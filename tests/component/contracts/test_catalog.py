@@ -51,8 +51,10 @@ async def test_an_unknown_index_is_not_found(catalog: Catalog) -> None:
 async def test_the_alias_moves_at_once(catalog: Catalog) -> None:
     await catalog.create(SPEC)
     assert not (await catalog.create(SECOND)).is_default
+    assert (await catalog.open("", max_age=60)).spec == SPEC
     assert (await catalog.switch("second")).is_default
     assert (await catalog.open("")).spec == (await catalog.open("default")).spec == SECOND
+    assert (await catalog.open("", max_age=60)).spec == SECOND
     assert [(one.spec.name, one.is_default) for one in await catalog.list_indexes()] == [
         ("main", False),
         ("second", True),

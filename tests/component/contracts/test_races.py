@@ -17,12 +17,6 @@ NAMES = [f"doc-{number}" for number in range(10)]
 PASSAGES = 3
 
 
-@pytest.fixture(params=["edge", "server"])
-def engine(request: pytest.FixtureRequest) -> str:
-    """The engines with concurrent callers: the imitation of a server does one call after the other."""
-    return str(request.param)
-
-
 Change: TypeAlias = Callable[[Index, str, str], Awaitable[object]]
 
 

@@ -3,8 +3,11 @@
 import asyncio
 import re
 import ssl
+import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import replace as replace_spec
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -22,6 +25,7 @@ from rag_retriever.index.ports import Catalog, Index
 from rag_retriever.settings import Settings
 from tests.component.contracts.test_races import Change, delete, race, replace
 from tests.support.authority import Authority
+from tests.support.contracts.fixtures import remove_collections, server_client
 from tests.support.contracts.samples import SPEC, TEAM, document, put, vector
 from tests.support.qdrant import QdrantServer, qdrant_cluster, qdrant_server
 from tests.support.waiting import until
@@ -326,8 +330,53 @@ async def test_an_answer_that_cannot_be_parsed_is_asked_for_again(qdrant: Qdrant
     assert tries == 2
 
 
-@pytest.mark.parametrize("version", ["1.16.3", "0.11.0"])
-async def test_a_server_that_would_ignore_conditions_is_refused(version: str) -> None:
+async def test_another_process_sees_that_the_alias_moved_unless_it_may_be_old(
+    qdrant: QdrantServer,
+) -> None:
+    second = replace_spec(SPEC, name="second")
+    options = ServerOptions(prefix=f"alias-{uuid.uuid4().hex[:8]}-")
+    opened = partial(connected, qdrant.url, grpc_port=qdrant.grpc_port, options=options)
+    async with opened() as one, opened() as other:
+        await one.create(SPEC)
+        await one.create(second)
+        assert (await other.open("", max_age=60)).spec == SPEC
+        await one.switch("second")
+        assert (await other.open("", max_age=60)).spec == SPEC
+        assert (await other.open("")).spec == second
+        assert (await other.open("", max_age=60)).spec == second
+    await remove_collections(qdrant, options.prefix)
+
+
+async def test_an_alias_that_was_read_before_it_moved_is_not_kept(qdrant: QdrantServer) -> None:
+    arrived, go = asyncio.Event(), asyncio.Event()
+
+    class Slow(Nodes):
+        async def read(self, call: Callable[[AsyncQdrantClient], Any]) -> Any:
+            result = await super().read(call)
+            if slow and isinstance(result, models.CollectionsAliasesResponse):
+                arrived.set()
+                await go.wait()
+            return result
+
+    slow = False
+    options = ServerOptions(prefix=f"alias-{uuid.uuid4().hex[:8]}-")
+    async with server_client(qdrant) as client:
+        catalog = ServerCatalog(Slow([client], 5), options)
+        await catalog.create(SPEC)
+        await catalog.create(replace_spec(SPEC, name="second"))
+        slow = True
+        opening = asyncio.create_task(catalog.open(""))
+        await arrived.wait()
+        slow = False
+        await catalog.switch("second")
+        go.set()
+        assert (await opening).spec == SPEC
+        assert (await catalog.open("", max_age=60)).spec.name == "second"
+    await remove_collections(qdrant, options.prefix)
+
+
+@pytest.mark.parametrize("version", ["1.18.3", "0.11.0"])
+async def test_a_server_that_would_ignore_parts_of_requests_is_refused(version: str) -> None:
     class Old(AsyncQdrantClient):
         async def info(self) -> models.VersionInfo:
             return models.VersionInfo(title="qdrant", version=version)

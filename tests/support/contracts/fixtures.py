@@ -1,7 +1,6 @@
 """Every engine that there is, behind the one contract.
 
-`edge` is the embedded engine, `local` the client library's own imitation of a server, which is there
-everywhere, `server` a real Qdrant server, started once a session (tests/conftest.py).
+`edge` is the embedded engine, `server` a real Qdrant server, started once a session (tests/conftest.py).
 """
 
 import uuid
@@ -14,7 +13,7 @@ import pytest_asyncio
 from qdrant_client import AsyncQdrantClient, models
 
 from rag_retriever.engines.edge import EdgeCatalog
-from rag_retriever.engines.server import Nodes, ServerCatalog, ServerOptions, connected
+from rag_retriever.engines.server import ServerOptions, connected
 from rag_retriever.engines.server.metadata_point import METADATA_POINT_ID
 from rag_retriever.index.ports import Catalog, Index
 from tests.support.contracts.samples import SPEC
@@ -28,7 +27,7 @@ EVERYTHING = models.Filter(must_not=[models.HasIdCondition(has_id=[METADATA_POIN
 _SHARED = ServerOptions(prefix="shared-")
 
 
-@pytest.fixture(params=["edge", "local", "server"])
+@pytest.fixture(params=["edge", "server"])
 def engine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -40,9 +39,6 @@ async def open_catalog(
     """Opens a catalog, on a server any number at once; after the first was left, on the same data again."""
     if engine == "edge":
         yield lambda: EdgeCatalog(tmp_path / "indexes")
-    elif engine == "local":
-        client = AsyncQdrantClient(":memory:")
-        yield lambda: _held(ServerCatalog(Nodes([client], 5)))
     else:
         server: QdrantServer = request.getfixturevalue("qdrant")
         shared = "index" in request.fixturenames or "callers" in request.fixturenames
@@ -77,11 +73,6 @@ async def callers(engine: str, open_catalog: OpenCatalog) -> AsyncIterator[list[
             catalogs += [await stack.enter_async_context(open_catalog()) for _ in range(2)]
         await catalogs[0].create(SPEC)
         yield [await catalog.open("") for catalog in catalogs]
-
-
-@asynccontextmanager
-async def _held(catalog: Catalog) -> AsyncIterator[Catalog]:
-    yield catalog
 
 
 async def _clear(server: QdrantServer, prefix: str) -> None:

@@ -80,6 +80,19 @@ async def test_chunks_that_are_not_what_is_announced_leave_nothing(
     assert await found(retriever) == []
 
 
+async def test_chunks_that_come_one_by_one_are_stored_together(catalog: Catalog) -> None:
+    recorded = Recorded()
+    retriever = Retriever(InstrumentedCatalog(catalog, recorded.metrics.dependencies), Here())
+    await put(retriever, document(passages=300), *(chunk(ordinal) for ordinal in range(300)))
+    assert await retriever.count("", TEAM) == (1, 300)
+    assert (
+        recorded.value(
+            'rag_dependency_duration_seconds_count{error="",operation="upsert",system="qdrant"}'
+        )
+        == 3
+    )
+
+
 @pytest.mark.parametrize("version", ["v1", "v2"])
 async def test_a_stream_that_breaks_off_leaves_the_former_version(
     retriever: Retriever, version: str
@@ -270,7 +283,7 @@ async def test_a_document_replaced_in_the_middle_of_a_search_is_found_in_its_new
     interrupted = Interrupted(await catalog.open(""), later)
 
     class Opening:
-        async def open(self, _name: str) -> Any:
+        async def open(self, _name: str, _max_age: float = 0.0) -> Any:
             return interrupted
 
     assert await found(Retriever(Opening(), Here())) == ["둘째"]  # type: ignore[arg-type]

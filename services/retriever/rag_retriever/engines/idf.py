@@ -107,9 +107,13 @@ def weighted(vector: SparseVector, idf: Mapping[int, float]) -> SparseVector:
     return SparseVector(vector.indices, tuple(weights))
 
 
-def read_idf(score: float, passage: SparseVector, term: int) -> float:
-    """The IDF by which the engine multiplied a passage's weight for the term, the only one of a query."""
-    return score / passage.values[passage.indices.index(term)]
+def read_idf(score: float, passage: SparseVector, term: int) -> float | None:
+    """The IDF by which the engine multiplied a passage's weight for the term, the only one of a query.
+
+    None for a weight of 0.
+    """
+    weight = passage.values[passage.indices.index(term)]
+    return score / weight if weight else None
 
 
 def absent_idf(passages: int) -> float:

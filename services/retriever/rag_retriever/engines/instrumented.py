@@ -138,8 +138,8 @@ class InstrumentedCatalog:
         call = self._catalog.create(spec)
         return await self._timing.run("create_collection", spec.name, call)
 
-    async def open(self, name: str) -> Index:
-        call = self._catalog.open(name)
+    async def open(self, name: str, max_age: float = 0.0) -> Index:
+        call = self._catalog.open(name, max_age)
         index = await self._timing.run("open", "", call, min_seconds=_DETAIL_SECONDS)
         return InstrumentedIndex(index, self._timing)
 

@@ -91,7 +91,7 @@ class Index(Protocol):
 
     @property
     def version(self) -> str:
-        """Identifies the state of the data; changes with every write and is never reused after a restart."""
+        """Identifies the published data; changes whenever it does and is never reused after a restart."""
         ...
 
     async def candidates(self, scope: Scope, query: Query, limit: int) -> Candidates:
@@ -177,8 +177,11 @@ class Catalog(Protocol):
         """
         ...
 
-    async def open(self, name: str) -> Index:
-        """The index with that name."""
+    async def open(self, name: str, max_age: float = 0.0) -> Index:
+        """The index with that name.
+
+        Of `default` it may be the one of `max_age` seconds ago, if another process switched it since.
+        """
         ...
 
     async def describe(self, name: str) -> IndexInfo:

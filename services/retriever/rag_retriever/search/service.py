@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 
 # A document may be replaced between the query and reading its passages; the search is then repeated.
 _MAX_RETRIES = 2
+# A search may read the former default index for so long; an upload must not go to it.
+_ALIAS_SECONDS = 1.0
+# Callers send chunks in small messages; on a Qdrant server each write costs as much as some 20 chunks.
+_MIN_STAGED = 128
 
 
 class DocumentSplitter(Protocol):
@@ -95,7 +99,9 @@ class Retriever:
 
         Raises EmbeddingMismatch, and CollectionNotFound for a required collection without documents.
         """
-        index = await self._open_compatible(search.index, search.fingerprint, search.query.dense)
+        index = await self._open_compatible(
+            search.index, search.fingerprint, search.query.dense, _ALIAS_SECONDS
+        )
         result, complete = await _search_once(index, search)
         for _ in range(_MAX_RETRIES):
             if complete:
@@ -189,8 +195,10 @@ class Retriever:
         """Create an index; does nothing if an identical one exists. Raises EmbeddingMismatch."""
         return await self.catalog.create(spec)
 
-    async def _open_compatible(self, name: str, fingerprint: str, dense: bytes | None) -> Index:
-        index = await self.catalog.open(name)
+    async def _open_compatible(
+        self, name: str, fingerprint: str, dense: bytes | None, max_age: float = 0.0
+    ) -> Index:
+        index = await self.catalog.open(name, max_age)
         spec = index.spec
         if fingerprint != spec.fingerprint:
             raise errors.EmbeddingMismatch(
@@ -290,12 +298,18 @@ async def _stage(
     index: Index, document: Document, batches: AsyncIterator[Sequence[VectorChunk]]
 ) -> None:
     expected = 0
+    waiting: list[VectorChunk] = []
     async for batch in batches:
         for item in batch:
             if item.chunk.ordinal != expected:
                 raise errors.FieldInvalid.of("chunks", f"chunk {expected} is missing")
             expected += 1
-        await index.stage(document, batch)
+        waiting += batch
+        if len(waiting) >= _MIN_STAGED:
+            await index.stage(document, waiting)
+            waiting = []
+    if waiting:
+        await index.stage(document, waiting)
     if expected != document.passage_count:
         raise errors.FieldInvalid.of(
             "chunks", f"has {expected} chunks; the document declares {document.passage_count}"

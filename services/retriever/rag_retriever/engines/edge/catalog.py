@@ -77,7 +77,7 @@ class EdgeCatalog:
         await self._run(self._create, spec)
         return await self.describe(spec.name)
 
-    async def open(self, name: str) -> Index:
+    async def open(self, name: str, max_age: float = 0.0) -> Index:
         return self._find(name).index
 
     async def describe(self, name: str) -> IndexInfo:

@@ -129,7 +129,8 @@ def _read(
     """The term's IDF in the sample: what the engine multiplies the weight of a passage by."""
     query = sparse_request(SparseVector((term,), (1.0,)), complete, 1, sample, vectors=True)
     points = engine.query(query)
-    return read_idf(points[0].score, sparse_of(points[0]), term) if points else absent_idf(size)
+    idf = read_idf(points[0].score, sparse_of(points[0]), term) if points else None
+    return absent_idf(size) if idf is None else idf
 
 
 def _estimate(engine: edge.EdgeShard, where: edge.Filter) -> int:

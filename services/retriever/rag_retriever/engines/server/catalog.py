@@ -1,7 +1,10 @@
 """The catalog of the server engine: collections with a name prefix, and an alias for `default`."""
 
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
 
 import structlog
 from qdrant_client import models
@@ -25,26 +28,36 @@ from rag_retriever.engines.server.index import ServerIndex
 from rag_retriever.engines.server.metadata_point import METADATA_SCOPE, IndexMetadata, read_metadata
 from rag_retriever.engines.server.nodes import Nodes, TlsFiles, connected_nodes
 from rag_retriever.engines.server.points import Points
-from rag_retriever.engines.server.requests import condition
+from rag_retriever.engines.server.requests import all_of
 from rag_retriever.engines.server.revisions import DELETED_SCOPE
 from rag_retriever.index.names import DEFAULT, is_valid_name, require_valid_name
 from rag_retriever.index.ports import Index, IndexInfo, IndexSpec, IndexState, IndexStats
 
-# The first version with updates conditional on a filter and on whether the point exists.
-_MIN_VERSION = (1, 17)
+# The first version with IDF over the points of a filter: an older one takes all tenants' passages
+# together. Updates conditional on a filter and on whether the point exists came with 1.17.
+_MIN_VERSION = (1, 19)
 _TIMEOUT_SECONDS = 5
 _TIDY_SECONDS = 60.0
 _NO_TLS_FILES = TlsFiles()
 # All points except the metadata point and the records of removed documents.
-_DATA = models.Filter(
-    must_not=[condition(AnyOf(SCOPE, [METADATA_SCOPE, DELETED_SCOPE]))],
-)
+_DATA = all_of(must_not=[AnyOf(SCOPE, [METADATA_SCOPE, DELETED_SCOPE])])
 log = structlog.get_logger()
 _OPTIONS = ServerOptions()
 _STATES = {
     models.CollectionStatus.GREEN: IndexState.READY,
     models.CollectionStatus.YELLOW: IndexState.OPTIMIZING,
 }
+
+
+@dataclass(slots=True)
+class _Alias:
+    """The default index when it was last read, at this monotonic time."""
+
+    index: str = ""
+    time: float = -math.inf
+
+    def age(self) -> float:
+        return monotonic() - self.time
 
 
 @asynccontextmanager
@@ -70,13 +83,17 @@ async def connected(
 
 
 class ServerCatalog:
-    """Caches nothing except opened indexes, since other replicas may change everything else."""
+    """Caches only opened indexes and, for callers that allow it, which one is the default.
+
+    Other replicas may change everything else.
+    """
 
     def __init__(self, nodes: Nodes, options: ServerOptions = _OPTIONS) -> None:
         self._nodes = nodes
         self._options = options
         self._open: dict[str, ServerIndex] = {}
         self._version_known = False
+        self._alias = _Alias()
 
     async def create(self, spec: IndexSpec) -> IndexInfo:
         require_valid_name(spec.name)
@@ -90,8 +107,10 @@ class ServerCatalog:
             await self.switch(spec.name)
         return await self.describe(spec.name)
 
-    async def open(self, name: str) -> Index:
-        """Reads an index's metadata once, but resolves the alias on every call."""
+    async def open(self, name: str, max_age: float = 0.0) -> Index:
+        """Reads an index's metadata once."""
+        if name in ("", DEFAULT) and self._alias.age() <= max_age:
+            name = self._alias.index
         return await self._open_index(await self._resolve(name))
 
     async def describe(self, name: str) -> IndexInfo:
@@ -151,6 +170,8 @@ class ServerCatalog:
         )
         change = models.CreateAliasOperation(create_alias=alias)
         await self._nodes.write(lambda client: client.update_collection_aliases([change]))
+        # Replaced, so that a call in progress cannot keep what it read before.
+        self._alias = _Alias()
         return await self.describe(resolved)
 
     async def drop(self, name: str) -> None:
@@ -183,14 +204,14 @@ class ServerCatalog:
         return self._open[name]
 
     async def _require_version(self) -> None:
-        """Raise NotConfigured for an older server, which would ignore the conditions of writes."""
+        """Raise NotConfigured for an older server, which would ignore parts of requests."""
         if self._version_known:
             return
         version = (await self._nodes.read(lambda client: client.info())).version
         major, minor = (int(part) for part in version.split(".")[:2])
         if (major, minor) < _MIN_VERSION:
             raise NotConfigured(
-                f"the Qdrant server is {version}; version 1.17 or newer is required"
+                f"the Qdrant server is {version}; version 1.19 or newer is required"
             )
         self._version_known = True
 
@@ -201,10 +222,14 @@ class ServerCatalog:
         return resolved
 
     async def _default(self) -> str | None:
+        cached, now = self._alias, monotonic()
         aliases = (await self._nodes.read(lambda client: client.get_aliases())).aliases
         alias = self._collection(DEFAULT)
         resolved = [one.collection_name for one in aliases if one.alias_name == alias]
-        return resolved[0].removeprefix(self._options.prefix) if resolved else None
+        if not resolved:
+            return None
+        cached.index, cached.time = resolved[0].removeprefix(self._options.prefix), now
+        return cached.index
 
     async def _require_metadata(self, name: str) -> IndexMetadata:
         metadata = await self._read_metadata(name)

@@ -6,11 +6,10 @@ published. The chunks of a document are those of the version that its record nam
 """
 
 from collections.abc import Iterable, Sequence
-from time import perf_counter
 
-from qdrant_client import models
+from qdrant_client import grpc as pb
 
-from rag_contract.errors import DependencyDown, EmbeddingMismatch, FieldInvalid
+from rag_contract.errors import DependencyDown, FieldInvalid
 from rag_retriever.engines import predicates
 from rag_retriever.engines.payload import (
     CHUNK,
@@ -22,19 +21,13 @@ from rag_retriever.engines.payload import (
     is_point_id,
     passage_from,
 )
-from rag_retriever.engines.server.metadata_point import IndexMetadata, state_from, state_request
+from rag_retriever.engines.server.candidates import CandidateSearch
+from rag_retriever.engines.server.metadata_point import IndexMetadata
 from rag_retriever.engines.server.nodes import Nodes
 from rag_retriever.engines.server.points import Points
-from rag_retriever.engines.server.requests import (
-    all_of,
-    dense_request,
-    latest_versions,
-    sparse_request,
-    to_filter,
-    to_hits,
-    to_sparse_vector,
-)
+from rag_retriever.engines.server.requests import all_of, fields, to_filter, to_sparse_vector
 from rag_retriever.engines.server.settlement import tidy
+from rag_retriever.engines.server.values import from_values
 from rag_retriever.engines.server.writer import Writer
 from rag_retriever.index.filters import Scope
 from rag_retriever.index.model import (
@@ -56,7 +49,8 @@ _RETRY_SECONDS = 1.0
 class ServerIndex:
     """An index on a Qdrant server.
 
-    `rescore` must be set for a quantised collection. Term frequencies as in `EdgeIndex`.
+    `rescore` must be set for a quantised collection. IDF is computed over the passages of the tenant or
+    its collections only, so that scores reveal nothing about other tenants.
     """
 
     def __init__(
@@ -71,7 +65,7 @@ class ServerIndex:
         self._spec = metadata.spec
         self._points = Points(nodes, collection, metadata.state)
         self._writer = Writer(nodes, collection, metadata.spec.dimensions, self._points)
-        self._rescore = rescore
+        self._search = CandidateSearch(self._points, collection, metadata.spec.dimensions, rescore)
 
     @property
     def spec(self) -> IndexSpec:
@@ -83,35 +77,17 @@ class ServerIndex:
         return self._points.state
 
     async def candidates(self, scope: Scope, query: Query, limit: int) -> Candidates:
-        """Both lists come in one round trip, whose duration is reported for each."""
-        requests = self._requests(scope, query, limit)
-        started = perf_counter()
-        responses = await self._nodes.read(
-            lambda client: client.query_batch_points(
-                self._collection, [*requests.values(), state_request()]
-            )
-        )
-        seconds = perf_counter() - started
-        self._points.state = state_from(responses[-1], self._points.state)
-        lists = dict(zip(requests, (one.points for one in responses), strict=False))
-        latest = latest_versions(point for points in lists.values() for point in points)
-        dense, sparse = (to_hits(lists.get(name, []), latest) for name in ("dense", "sparse"))
-        return Candidates(
-            dense,
-            sparse,
-            seconds * ("dense" in lists),
-            seconds * ("sparse" in lists),
-            await self._terms(scope, sparse[0].passage_id) if dense and sparse else frozenset(),
-        )
+        """Makes one round trip. In a large corpus IDF may be as old as `idf` states."""
+        return await self._search.run(scope, query, limit)
 
     async def passages(self, scope: Scope, ids: Sequence[str]) -> list[Passage]:
-        records = await self._records(scope, ids, payload=list(PASSAGE_FIELDS))
-        payloads = {str(record.id): record.payload or {} for record in records}
+        records = await self._records(scope, ids, payload=PASSAGE_FIELDS)
+        payloads = {record.id.uuid: from_values(record.payload) for record in records}
         return [passage_from(one, payloads[one]) for one in ids if one in payloads]
 
     async def sparse_vectors(self, scope: Scope, ids: Sequence[str]) -> dict[str, SparseVector]:
-        records = await self._records(scope, ids, vector=[SPARSE])
-        return {str(record.id): to_sparse_vector(record) for record in records}
+        records = await self._records(scope, ids, vector=SPARSE)
+        return {record.id.uuid: to_sparse_vector(record) for record in records}
 
     async def document(self, key: DocumentKey) -> Document | None:
         return (await self._points.record(key)).published
@@ -155,15 +131,16 @@ class ServerIndex:
         if not collections:
             return set()
         requests = [
-            models.QueryRequest(
-                filter=all_of(predicates.in_scope(Scope(tenant, (name,)), DOCUMENT)), limit=1
+            pb.QueryPoints(
+                collection_name=self._collection,
+                filter=all_of(predicates.in_scope(Scope(tenant, (name,)), DOCUMENT)),
+                limit=1,
+                with_payload=fields(()),
             )
             for name in collections
         ]
-        responses = await self._nodes.read(
-            lambda client: client.query_batch_points(self._collection, requests)
-        )
-        return {name for name, one in zip(collections, responses, strict=True) if one.points}
+        found = await self._points.query(requests)
+        return {name for name, points in zip(collections, found, strict=True) if points}
 
     async def stage(self, document: Document, chunks: Sequence[VectorChunk]) -> None:
         await self._writer.stage(document, chunks)
@@ -181,53 +158,20 @@ class ServerIndex:
         """Finish abandoned changes and remove obsolete points, see `settlement.tidy`."""
         await tidy(self._points, abandoned_seconds, retention_seconds)
 
-    def _requests(self, scope: Scope, query: Query, limit: int) -> dict[str, models.QueryRequest]:
-        where = to_filter(predicates.scope_filter(scope, CHUNK))
-        requests = {}
-        if query.dense is not None:
-            if len(query.dense) != 4 * self._spec.dimensions:
-                raise EmbeddingMismatch(
-                    f"this index holds vectors of {self._spec.dimensions} dimensions"
-                )
-            requests["dense"] = dense_request(query.dense, where, limit, self._rescore)
-        if query.sparse is not None and query.sparse.indices:
-            corpus = all_of(predicates.in_scope(scope, CHUNK))
-            requests["sparse"] = sparse_request(query.sparse, where, limit, corpus)
-        return requests
-
-    async def _terms(self, scope: Scope, passage_id: str) -> frozenset[int]:
-        vectors = await self.sparse_vectors(scope, [passage_id])
-        return frozenset(vectors[passage_id].indices) if passage_id in vectors else frozenset()
-
     async def _chunks(self, document: Document, ordinals: Iterable[int]) -> list[Passage]:
         """A version's chunks, published or not; missing ones are omitted."""
         ids = [document.key.point_id(document.version, ordinal) for ordinal in ordinals]
         if not ids:
             return []
-        records = await self._nodes.read(
-            lambda client: client.retrieve(self._collection, ids, with_payload=[CHUNK])
-        )
-        chunks = {str(one.id): chunk_from(one.payload or {}) for one in records}
+        records = await self._points.get(ids, [CHUNK])
+        chunks = {one.id.uuid: chunk_from(from_values(one.payload)) for one in records}
         return [Passage(one, document, chunks[one]) for one in ids if one in chunks]
 
     async def _records(
-        self,
-        scope: Scope,
-        ids: Sequence[str],
-        payload: list[str] | bool = False,
-        vector: list[str] | bool = False,
-    ) -> list[models.Record]:
+        self, scope: Scope, ids: Sequence[str], payload: Sequence[str] = (), vector: str = ""
+    ) -> list[pb.RetrievedPoint]:
         valid_ids = [one for one in ids if is_point_id(one)]
         if not valid_ids:
             return []
         where = to_filter(predicates.scope_filter(scope, CHUNK), valid_ids)
-        records, _ = await self._nodes.read(
-            lambda client: client.scroll(
-                self._collection,
-                where,
-                limit=len(valid_ids),
-                with_payload=payload,
-                with_vectors=vector,
-            )
-        )
-        return records
+        return await self._points.matching(where, len(valid_ids), payload, vector)

@@ -5,13 +5,17 @@ reflects the writes of other replicas, for example to invalidate caches.
 """
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+from qdrant_client import grpc as pb
 from qdrant_client import models
 
 from rag_retriever.engines.payload import SCOPE, Payload
 from rag_retriever.engines.server.nodes import Nodes
+from rag_retriever.engines.server.requests import fields, has_id
+from rag_retriever.engines.server.values import set_values
 from rag_retriever.index.ports import IndexSpec
 
 METADATA_POINT_ID = str(uuid.UUID(int=0))
@@ -55,21 +59,27 @@ def metadata_from(payload: Payload) -> IndexMetadata:
     return IndexMetadata(IndexSpec(**payload[_INDEX]), created, payload[_STATE])
 
 
-def state_request() -> models.QueryRequest:
+def state_request(collection: str) -> pb.QueryPoints:
     """A query for the state, to be sent in a batch with other queries."""
-    only = models.Filter(must=[models.HasIdCondition(has_id=[METADATA_POINT_ID])])
-    return models.QueryRequest(filter=only, limit=1, with_payload=[_STATE])
+    return pb.QueryPoints(
+        collection_name=collection,
+        filter=pb.Filter(must=[has_id([METADATA_POINT_ID])]),
+        limit=1,
+        with_payload=fields([_STATE]),
+    )
 
 
-def state_from(response: models.QueryResponse, before: str) -> str:
-    points = response.points
-    return str((points[0].payload or {}).get(_STATE, before)) if points else before
+def state_from(points: Sequence[pb.ScoredPoint], before: str) -> str:
+    """The state in the response to `state_request`, `before` if there is none."""
+    return (points and points[0].payload[_STATE].string_value) or before
 
 
-def state_operation(state: str) -> models.SetPayloadOperation:
+def state_operation(state: str) -> pb.PointsUpdateOperation:
     """An operation that changes the state; sent in the same request as a write."""
-    change = models.SetPayload(payload={_STATE: state}, points=[METADATA_POINT_ID])
-    return models.SetPayloadOperation(set_payload=change)
+    operation = pb.PointsUpdateOperation()
+    set_values(operation.set_payload.payload, {_STATE: state})
+    operation.set_payload.points_selector.points.ids.add().uuid = METADATA_POINT_ID
+    return operation
 
 
 def new_state() -> str:

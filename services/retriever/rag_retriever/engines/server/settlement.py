@@ -3,15 +3,16 @@
 import time
 
 import structlog
-from qdrant_client import models
+from qdrant_client import grpc as pb
 
 from rag_retriever.engines import predicates
 from rag_retriever.engines.payload import CHUNK, SCOPE, Payload, published_payload
 from rag_retriever.engines.predicates import AnyOf
 from rag_retriever.engines.server import conditions, revisions
-from rag_retriever.engines.server.points import Points, deletion, payload_change, point, upsert
-from rag_retriever.engines.server.requests import all_of, condition
+from rag_retriever.engines.server.points import NewPoint, Points, deletion, payload_change, upsert
+from rag_retriever.engines.server.requests import all_of, condition, has_id, in_range
 from rag_retriever.engines.server.revisions import DELETED_SCOPE, SINCE, DocumentRecord
+from rag_retriever.index.model import Document
 
 log = structlog.get_logger()
 
@@ -24,15 +25,10 @@ async def settle(points: Points, record: DocumentRecord) -> None:
     if record.settled:
         return
     key, revision, newest = record.key, record.revision, record.newest
-    if newest is not None:
-        await points.write(
-            payload_change(
-                published_payload(newest, CHUNK), conditions.claimed_for(newest, revision)
-            ),
-            _record_change(record, revisions.visible_record(record)),
-        )
+    shown = [] if newest is None else _showing(record, newest)
     version = newest.version if newest else None
     await points.write(
+        *shown,
         deletion(conditions.superseded(key, revision, version)),
         _record_change(record, revisions.settled(record)),
     )
@@ -51,19 +47,27 @@ async def tidy(points: Points, abandoned_seconds: float, retention_seconds: floa
         if record.since < now - abandoned_seconds:
             log.info("document_change_finished", revision=record.revision)
             await settle(points, record)
-    old = models.FieldCondition(key=SINCE, range=models.Range(lt=now - retention_seconds))
-    no_scope = models.IsEmptyCondition(is_empty=models.PayloadField(key=SCOPE))
-    staged = models.Filter(must=[no_scope, old])
+    old = in_range(SINCE, pb.Range(lt=now - retention_seconds))
+    no_scope = pb.Condition(is_empty=pb.IsEmptyCondition(key=SCOPE))
+    staged = pb.Filter(must=[no_scope, old])
     if await points.count(staged):
         await points.write(deletion(staged))
-    removed = models.Filter(must=[condition(AnyOf(SCOPE, [DELETED_SCOPE])), old])
-    async for record in points.records(removed):
+    removed = [condition(AnyOf(SCOPE, [DELETED_SCOPE])), old]
+    async for record in points.records(pb.Filter(must=removed)):
         if not await points.count(conditions.chunks_of(record.key)):
-            only = models.HasIdCondition(has_id=[record.key.point_id()])
-            await points.write(deletion(models.Filter(must=[only, removed])))
+            only = has_id([record.key.point_id()])
+            await points.write(deletion(pb.Filter(must=[only, *removed])))
 
 
-def _record_change(record: DocumentRecord, payload: Payload) -> models.UpsertOperation:
-    changed = [point(record.key.point_id(), payload)]
+def _showing(record: DocumentRecord, newest: Document) -> list[pb.PointsUpdateOperation]:
+    claimed = conditions.claimed_for(newest, record.revision)
+    return [
+        payload_change(published_payload(newest, CHUNK), claimed),
+        _record_change(record, revisions.visible_record(record)),
+    ]
+
+
+def _record_change(record: DocumentRecord, payload: Payload) -> pb.PointsUpdateOperation:
+    changed = [NewPoint(record.key.point_id(), payload)]
     where = conditions.unsettled_at(record.revision)
-    return upsert(changed, where, models.UpdateMode.UPDATE_ONLY)
+    return upsert(changed, where, pb.UpdateMode.UpdateOnly)

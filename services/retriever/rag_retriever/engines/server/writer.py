@@ -18,7 +18,7 @@ from rag_contract.errors import DependencyDown, DocumentConflict, EmbeddingMisma
 from rag_retriever.engines.payload import SCOPE, Payload, range_fields, staged_payload
 from rag_retriever.engines.server import conditions, revisions
 from rag_retriever.engines.server.nodes import Nodes
-from rag_retriever.engines.server.points import Points, deletion, payload_change, point, upsert
+from rag_retriever.engines.server.points import NewPoint, Points, deletion, payload_change, upsert
 from rag_retriever.engines.server.revisions import REVISION, DocumentRecord
 from rag_retriever.engines.server.settlement import settle
 from rag_retriever.index.model import Document, DocumentKey, VectorChunk
@@ -106,7 +106,7 @@ class Writer:
     ) -> None:
         facts: Payload = {REVISION: revision, revisions.SINCE: time.time()}
         points = [
-            point(
+            NewPoint(
                 document.key.point_id(document.version, one.chunk.ordinal),
                 staged_payload(document, one.chunk) | facts,
                 one,
@@ -114,7 +114,7 @@ class Writer:
             for one in chunks
         ]
         may_replace = conditions.restageable(document.key.tenant, revision)
-        await self._points.write(upsert(points, may_replace))
+        await self._points.prepare(upsert(points, may_replace))
 
     async def _is_unchanged(self, published: Document, document: Document) -> bool:
         """Whether this exact document is published with all of its chunks."""
@@ -130,15 +130,16 @@ class Writer:
         if all chunks exist but some have a revision that the document has not reached.
         """
         revision = former.revision + 1
-        change: Payload = {REVISION: revision}
+        now = time.time()
+        change: Payload = {REVISION: revision, revisions.SINCE: now}
         if not _is_version(former.published, document):
             # Hide chunks that an earlier publication of this version left.
             change[SCOPE] = []
         unclaimed = conditions.unclaimed(document, revision)
         claimed = conditions.claimed_for(document, revision)
         # Renews the age of chunks that a dead call claimed, which would otherwise be removed as too old.
-        renewed = payload_change({revisions.SINCE: time.time()}, claimed)
-        await self._points.write(payload_change(change, unclaimed), renewed)
+        renewed = payload_change({revisions.SINCE: now}, claimed)
+        await self._points.prepare(renewed, payload_change(change, unclaimed))
         if await self._points.count(claimed) >= document.passage_count:
             return
         present = await self._points.count(conditions.claimed_since(document, revision))
@@ -161,7 +162,7 @@ class Writer:
             "the vector engine did not report whether the document was changed"
         )
         try:
-            points = [point(former.key.point_id(), decision)]
+            points = [NewPoint(former.key.point_id(), decision)]
             await self._points.write(upsert(points, conditions.at_revision(former.revision)))
         except Unavailable as error:
             failure = error
