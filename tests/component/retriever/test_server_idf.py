@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 from qdrant_client import AsyncQdrantClient
 
-from rag_retriever.engines.server import Nodes, ServerCatalog, ServerOptions, idf
+from rag_retriever.engines import idf
+from rag_retriever.engines.server import Nodes, ServerCatalog, ServerOptions
 from rag_retriever.engines.server.points import Points
 from rag_retriever.index.filters import Condition, Filter, OneOf, Scope
 from rag_retriever.index.model import Query, SparseVector
