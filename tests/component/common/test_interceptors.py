@@ -193,6 +193,37 @@ async def test_a_call_that_fails_before_its_reservation_is_charged_as_one(kind: 
         )
 
 
+class Stuck(Counting):
+    """A store of quotas that does not answer."""
+
+    async def count(self, principal: Principal) -> None:
+        await asyncio.Event().wait()
+
+
+class Stray(Counting):
+    """A store of quotas whose own task was cancelled."""
+
+    async def count(self, principal: Principal) -> None:
+        raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("kind", ["One", "Gather"])
+async def test_charging_a_failed_call_takes_no_longer_than_its_deadline(kind: str) -> None:
+    brief = Settings(default_deadline=0.1)
+    async with served(admitting, authenticate=Door(), quota=Stuck(9), settings=brief) as service:
+        async with asyncio.timeout(5):
+            error = await service.failure(kind, "invalid", metadata=TOKEN)
+    assert type(error) is errors.DeadlineExceeded
+
+
+@every_kind
+async def test_a_stray_cancellation_while_a_failed_call_is_charged_is_internal(kind: str) -> None:
+    async with served(admitting, authenticate=Door(), quota=Stray(9)) as service:
+        async with asyncio.timeout(5):
+            error = await service.failure(kind, "invalid", metadata=TOKEN)
+    assert type(error) is errors.Internal
+
+
 @every_kind
 async def test_a_handler_that_admits_no_call_fails(kind: str) -> None:
     async with served(same, authenticate=Door(), quota=Counting(allowed=9)) as service:

@@ -97,6 +97,25 @@ async def test_no_sample_has_what_is_staged_of_another_tenant_or_of_another_coll
     assert await idf(index, wiki) == before
 
 
+async def test_scores_do_not_depend_on_how_much_others_have_stored(index: Index) -> None:
+    await stored(index)
+    both = Scope("team", ("wiki", "blog"))
+    await stored(index, collection="blog")
+    alone = [await idf(index, scope) for scope in (TEAM, Scope("team", ("wiki",)), both)]
+    for number in range(4):
+        await stored(index, tenant=f"rival-{number}")
+    beside = [await idf(index, scope) for scope in (TEAM, Scope("team", ("wiki",)), both)]
+    assert beside == alone
+
+
+async def test_a_sample_is_used_though_most_of_the_index_is_of_others(index: Index) -> None:
+    for number in range(4):
+        await stored(index, tenant=f"rival-{number}")
+    sample = sampled(await stored(index))
+    having = sum(map(having_some, sample))
+    assert await idf(index) == pytest.approx(expected(sample, having), rel=1e-4)
+
+
 async def test_the_idf_of_a_large_corpus_is_read_again_after_a_while(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
