@@ -52,7 +52,7 @@ class CallResources(AsyncExitStack):
         self.reserved = False
 
     async def charge(self, charging: Awaitable[None]) -> None:
-        """Await what is charged at once, and has nothing to release when the call ends."""
+        """Await a charge of which nothing is returned when the call ends."""
         self.reserved = True
         await charging
 
@@ -107,6 +107,6 @@ def request_id(header: str | None) -> str:
 def random_id() -> str:
     """16 random hexadecimal digits. Not a secret: they can be guessed from others.
 
-    The system's own random numbers are a system call each, in which another thread takes the interpreter.
+    Not from os.urandom: it releases the interpreter lock, and getting that back takes longer than the call.
     """
     return f"{random.getrandbits(64):016x}"

@@ -56,8 +56,8 @@ class Settings(VaultSettings):
     query_cache: int = Field(
         2048,
         ge=0,
-        le=1_000_000,
-        description="Queries whose embeddings are kept, up to 10 kB each; 0 keeps none.",
+        le=100_000,
+        description="Queries of up to 256 characters whose embeddings are kept, 4 to 12 kB each; 0 keeps none.",
     )
     text_characters: int = Field(100_000, ge=1, description="Maximum characters of a text.")
     reranker: str = Field(

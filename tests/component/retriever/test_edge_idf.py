@@ -91,7 +91,9 @@ async def test_no_sample_has_what_is_staged_of_another_tenant_or_of_another_coll
     wiki = Scope("team", ("wiki",))
     before = await idf(index, wiki)
     await stored(index, tenant="rival")
+    assert await idf(index, wiki) == before
     await stored(index, collection="blog")
+    assert await idf(index, wiki) == before
     staged = document("draft", passages=PASSAGES)
     await index.stage(staged, [chunk(n, terms={SOME: 1.0}) for n in range(PASSAGES)])
     assert await idf(index, wiki) == before
@@ -127,6 +129,36 @@ async def test_the_idf_of_a_large_corpus_is_read_again_after_a_while(
     assert await idf(index) == pytest.approx(before)
     monkeypatch.setattr(engines_idf, "FRESH_SECONDS", -1.0)
     assert await idf(index) < before / 1.5
+
+
+async def test_each_tenant_and_each_collection_has_an_idf_of_its_own(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines_idf, "MIN_PASSAGES", 16)
+    await stored(index)
+    for tenant, collection in (("team", "blog"), ("rival", "wiki")):
+        other = document(tenant=tenant, collection=collection, passages=PASSAGES)
+        await put(index, other, [chunk(n, terms={SOME: 1.0}) for n in range(PASSAGES)])
+    scopes = [Scope("team", ("wiki",)), Scope("team", ("blog",)), TEAM, Scope("rival")]
+    wiki, blog, both, rival = [await idf(index, scope) for scope in scopes]
+    assert wiki > both > blog
+    assert rival < both
+
+
+async def test_many_unknown_terms_have_the_idf_of_the_sample_too(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines_idf, "MIN_PASSAGES", 16)
+    many = dict.fromkeys(range(1, 6), 1.0)
+    of = document(passages=PASSAGES)
+    some = [many if having_some(n) else {1: 1.0, 2 + n % 4: 1.0} for n in range(PASSAGES)]
+    await put(index, of, [chunk(n, terms=terms) for n, terms in enumerate(some)])
+    query = Query(None, SparseVector(tuple(many), tuple(many.values())))
+    unknown, partly, *_, known = [
+        (await index.candidates(TEAM, query, 5)).sparse[0].score for _ in range(6)
+    ]
+    assert unknown == pytest.approx(known, rel=1e-4)
+    assert partly == pytest.approx(known, rel=1e-4)
 
 
 async def test_a_term_that_no_sampled_passage_has_is_found(index: Index) -> None:

@@ -253,7 +253,7 @@ async def test_only_the_same_query_of_the_same_tenant_is_known(other: EmbedOptio
     ("cached", "asked", "known"),
     [
         (2, ["a", "b", "a", "c", "a", "b"], [False, False, True, False, True, False]),
-        (8, ["w" * 1000, "w" * 1000], [False, True]),
+        (8, ["w" * 256, "w" * 256], [False, True]),
         (0, ["a", "a"], []),
     ],
     ids=["the least recently used is dropped", "long", "none"],
@@ -275,11 +275,11 @@ async def test_a_query_that_failed_is_not_known() -> None:
 
 def test_a_long_query_is_not_kept() -> None:
     cache = QueryCache[int](8)
-    for text in ("w" * 1024, "w" * 1025):
+    for text in ("w" * 256, "w" * 257):
         cache.put(QueryKey("", text, dense=True, sparse=True, truncate=True), 1)
     assert [
         cache.get(QueryKey("", text, dense=True, sparse=True, truncate=True))
-        for text in ("w" * 1024, "w" * 1025)
+        for text in ("w" * 256, "w" * 257)
     ] == [1, None]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import structlog
 from opentelemetry.trace import Span
 
-from rag_common.context import Call, CallResources, Principal
+from rag_common.context import Call, Principal
 from rag_common.grpc.types import Context
 from rag_common.observability import tracing
 from rag_common.observability.tracing import CANCELLED
@@ -91,7 +91,6 @@ class ServerCall:
         self.reason = ""
         self.admitted = False
         self.counted = True
-        self._handled = False
         self._timer = asyncio.timeout(None)
 
     def timeout(self) -> asyncio.Timeout:
@@ -111,11 +110,6 @@ class ServerCall:
             self.tier = self._policy.limiter.tier(principal) if self._policy.limiter else ""
         self.admitted = True
 
-    def handling(self) -> CallResources:
-        """A context to run the handler in: what it reserves is released at its end."""
-        self._handled = True
-        return self.call.resources
-
     def require_reserved(self) -> None:
         """Raise RuntimeError if the handler has not admitted its call, which would be free of charge."""
         if self._is_unreserved():
@@ -123,7 +117,7 @@ class ServerCall:
 
     async def charge_refused(self) -> None:
         """Charge a call that failed before it reserved anything as one request. Raises ResourceExhausted."""
-        if not self._handled or not self._is_unreserved():
+        if not self._is_unreserved():
             return
         if self._policy.limiter and self.call.principal:
             await self._policy.limiter.count(self.call.principal)

@@ -168,7 +168,7 @@ class _OutgoingCall:
     `timeout` is what is left of the call that is being served, at most the peer's own. `current` is whether
     the span is the current one inside the block: not for what hands out values in between, as a generator
     would leave its own span behind as that of its consumer. An error of the `expected` kinds does not mark
-    the span as failed. A class, because nested generators would cost more than the call's own work.
+    the span as failed.
     """
 
     __slots__ = (
@@ -242,7 +242,6 @@ class _OutgoingCall:
             self._method, code, time.monotonic() - self._began, deadline_label(self._serving, code)
         )
         if self.current:
-            # Not by a token: a stream's generator may be resumed in another task than it began in.
             contexts.attach(self._before)
         span.end()
 

@@ -43,7 +43,7 @@ class LogStream:
         self._lock = threading.Lock()
         self._waiting_bytes = 0
         self._lost = 0
-        self._closing = threading.Event()
+        self._urgent = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -66,12 +66,16 @@ class LogStream:
         return len(text)
 
     def flush(self) -> None:
-        """Do nothing: the thread writes queued lines as soon as possible."""
+        """Do nothing: the thread writes queued lines within 50 ms."""
+
+    def hurry(self) -> None:
+        """Have the thread write the queued lines now: a line that reports a fault may be the last one."""
+        self._urgent.set()
 
     def close(self) -> None:
         """Return when all lines have been written, or after two seconds."""
         atexit.unregister(self.close)
-        self._closing.set()
+        self._urgent.set()
         self._queue.put(None)
         self._thread.join(_CLOSE_SECONDS)
 
@@ -104,9 +108,10 @@ class LogStream:
         return lines, False
 
     def _collect(self) -> None:
-        """Give further lines time to arrive, unless a batch of them is there or the stream is closed."""
+        """Give further lines time to arrive, unless a batch of them is there, or one is urgent."""
         if self._queue.qsize() < _BATCH:
-            self._closing.wait(_COLLECT_SECONDS)
+            self._urgent.wait(_COLLECT_SECONDS)
+        self._urgent.clear()
 
     def _written(self, data: bytes) -> bool:
         """Write all the data, however long that takes; False if the output is closed."""

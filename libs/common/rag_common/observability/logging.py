@@ -55,7 +55,7 @@ def configure(service: str, level: str = "info", form: str = "auto") -> None:
     )
     structlog.configure(
         processors=[*shared, render],
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=lambda *_: _LineWriter(stream),
         # Loggers are created at import; a cached one would keep the configuration of its first use.
         cache_logger_on_first_use=False,
     )
@@ -107,6 +107,22 @@ def _resumed(lines: int) -> None:
         lines=lines,
         message="standard output was not read, and the queue of lines was full",
     )
+
+
+class _LineWriter(structlog.WriteLogger):
+    """Writes lines to the stream, warnings and errors at once."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._stream = stream
+
+    def warning(self, message: str) -> None:
+        """Write the line, and do not let it wait for others."""
+        self.msg(message)
+        if isinstance(self._stream, LogStream):
+            self._stream.hurry()
+
+    warn = error = exception = critical = fatal = failure = warning
 
 
 def _render_json(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:

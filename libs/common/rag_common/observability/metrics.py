@@ -44,7 +44,10 @@ def deadline_label(call: Call | None, code: str) -> str:
 
 
 class _ResolvedOnce(MetricWrapperBase):
-    """Remembers the metric of each set of label values, which prometheus_client looks up under a lock."""
+    """Remembers the metric of each set of label values, which prometheus_client looks up under a lock.
+
+    Label values are never removed: `remove` and `clear` would leave the remembered ones behind.
+    """
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)

@@ -8,8 +8,9 @@ from cachetools import LRUCache
 
 Value = TypeVar("Value")
 
-# A longer query is not kept; with a vector, its terms and this text an entry has about 10 kB at most.
-_MAX_CHARACTERS = 1024
+# A longer query is not kept. An entry of a short one has 4 kB, of one of this length up to 12 kB: the
+# vector, the terms with their numbers, and the text.
+_MAX_CHARACTERS = 256
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import asyncio
 import unicodedata
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Protocol
 
@@ -139,7 +139,7 @@ class Embedder:
         if known := self._queries.get(key):
             return EmbedResult([known], engine.model.fingerprint, 0.0, 0.0, 0.0)
         result = await self._computed(engine, clean, options)
-        self._queries.put(key, result.embeddings[0])
+        self._queries.put(key, _alone(result.embeddings[0]))
         return result
 
     async def _computed(
@@ -213,6 +213,12 @@ class Embedder:
         if sum(map(len, texts)) <= _INLINE_CHARACTERS:
             return prepare()
         return await asyncio.get_running_loop().run_in_executor(self._analysis, prepare)
+
+
+def _alone(embedding: Embedding) -> Embedding:
+    """The embedding with a vector of its own: the model's is a row of its batch, and keeps all of that."""
+    dense = embedding.dense
+    return embedding if dense is None else replace(embedding, dense=dense.copy())
 
 
 async def _dense(

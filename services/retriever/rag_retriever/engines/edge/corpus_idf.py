@@ -8,10 +8,11 @@ Passages belong to levels of samples by their ids, which are hashes: a quarter o
 a sixteenth to level 2 and higher, and so on. A passage names its levels with tenant and collection, so that
 no other tenant's passages are visited or counted. A sample has 4,096 to 16,384 passages. A term's share of
 them has a relative standard error of at most 1 / sqrt(4096 * share): 5 % for a term in a tenth of the
-passages, 16 % for one in a hundredth. Of a term with a smaller share than 1/4096 the IDF is at least 8.3,
-and at most 9.7, however rare it is.
+passages, 16 % for one in a hundredth. The IDF of a term that no passage of the sample has is 9.0 to 10.4,
+however rare it is.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import qdrant_edge as edge
@@ -19,7 +20,7 @@ import qdrant_edge as edge
 from rag_retriever.engines import predicates
 from rag_retriever.engines.edge.engine import all_of, sparse_of, sparse_request
 from rag_retriever.engines.idf import IdfCache, absent_idf, read_idf, weighted
-from rag_retriever.engines.payload import CHUNK, SAMPLE, Payload, scope_token
+from rag_retriever.engines.payload import CHUNK, SAMPLE, SCOPE, Payload, scope_token
 from rag_retriever.engines.predicates import AnyOf
 from rag_retriever.index.filters import Scope
 from rag_retriever.index.model import DocumentKey, SparseVector
@@ -31,7 +32,7 @@ _MAX_LEVEL = 12
 # The engine's filters of this many corpora are kept: making one takes as long as reading ten points.
 _CACHED = 1024
 # Terms read in one search: each takes a query of its own, a millisecond or two.
-_MAX_READ = 4
+_MAX_READ = 2
 # Over a corpus without points the engine's IDF is the same for every term.
 _NOTHING = edge.Filter(must=[edge.HasIdCondition(set())])
 # A sample with less than this share of the passages expected is not one: older passages name no level.
@@ -65,12 +66,12 @@ class CorpusIdf:
         the sample, while many terms are unknown. `version` is that of the index now.
         """
         complete = corpus(scope.tenant, scope.collections)
-        passages = _estimate(engine, complete)
+        passages = _count(engine, _scopes(scope.tenant, scope.collections))
         level = sample_level(passages) if self._sampled else 0
         if level == 0:
             return vector, complete
         sample = _sample(scope.tenant, scope.collections, level)
-        size = _estimate(engine, sample)
+        size = _count(engine, _samples(scope.tenant, scope.collections, level))
         if size < _MIN_SHARE * passages / _RATIO**level:
             return vector, complete
         key = (scope.tenant, *scope.collections)
@@ -133,5 +134,25 @@ def _read(
     return absent_idf(size) if idf is None else idf
 
 
-def _estimate(engine: edge.EdgeShard, where: edge.Filter) -> int:
-    return engine.count(edge.CountRequest(exact=False, filter=where))
+def _count(engine: edge.EdgeShard, parts: Iterable[edge.Filter]) -> int:
+    """The points of parts that have none in common, each of which is one token: then it is exact.
+
+    The engine's estimate of several conditions depends on the points of other tenants.
+    """
+    return sum(engine.count(edge.CountRequest(exact=False, filter=part)) for part in parts)
+
+
+@lru_cache(_CACHED)
+def _scopes(tenant: str, collections: tuple[str, ...]) -> tuple[edge.Filter, ...]:
+    return tuple(all_of(AnyOf(SCOPE, [token])) for token in _tokens(tenant, collections))
+
+
+@lru_cache(_CACHED)
+def _samples(tenant: str, collections: tuple[str, ...], level: int) -> tuple[edge.Filter, ...]:
+    """The parts of a sample, staged passages included."""
+    tokens = [_token(level, token) for token in _tokens(tenant, collections)]
+    return tuple(all_of(AnyOf(SAMPLE, [token])) for token in tokens)
+
+
+def _tokens(tenant: str, collections: tuple[str, ...]) -> list[str]:
+    return [*dict.fromkeys(predicates.in_scope(Scope(tenant, collections), CHUNK).values)]
