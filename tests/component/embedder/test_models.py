@@ -160,13 +160,13 @@ def test_tokens_of_any_text_are_those_of_the_library(
 
 
 @pytest.mark.parametrize(
-    "text", ["정의됩니다….", "This hotel is with….", "dandansensensen", ">>>jesjesjes"]
+    "text", ["정의됩니다….", "dandansensensen", ">>>jesjesjes", "그리스어", "그리스"]
 )
-def test_of_tied_segmentations_the_one_of_the_library_is_chosen(
+def test_of_nearly_tied_segmentations_the_one_of_the_library_is_chosen(
     int8: OnnxModel, reference: TorchModel, text: str
 ) -> None:
-    """Whatever is before them: the same pieces in another order are equally probable."""
-    texts = [text, f"passage: 서울은 한강을 끼고 있다. {text}"]
+    """Whatever is before them. Pieces in another order tie; those of 그리스 differ by 8e-5."""
+    texts = [text, "passage: " + "서울은 한강을 끼고 있다. " * 30 + text]
     assert int8.tokenize(texts) == reference.tokenize(texts)
 
 

@@ -20,8 +20,8 @@ def exists(directory: Path) -> bool:
 class SentencePieceTokenizer:
     """Texts to token ids, truncated to `max_tokens`; safe to use from several threads.
 
-    The words between white space are segmented one by one: a score's precision depends on its size, so
-    whole texts would have words whose segmentation depends on those before them.
+    The words between white space are segmented one by one. Within a whole text the sum of scores grows
+    and loses precision, so a word's pieces would depend on the words before it.
     """
 
     def __init__(self, directory: Path, max_tokens: int) -> None:
