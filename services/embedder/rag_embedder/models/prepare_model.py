@@ -18,8 +18,9 @@ _MODELS = {
     "transformers": "transformers",
 }
 BUILT_IN = "multilingual-e5-small"
-# The file by which a prepared model has its vocabulary apart from `tokenizer.json`.
-VOCABULARY = "unigram.json"
+# What a prepared built-in model has beside `tokenizer.json`, to be read in its place: the pieces of the
+# vocabulary, and the normalizer, special tokens and post-processor.
+PIECES, FRAME = "sentencepiece.model", "sentencepiece.json"
 
 Precision = Literal["int8", "fp32"]
 
@@ -46,10 +47,10 @@ def prepared_directory(models_dir: Path, model: str, precision: str) -> Path:
 def is_prepared(directory: Path, model: str) -> bool:
     """Whether the directory holds the model as this version prepares it.
 
-    Earlier versions did not write the vocabulary of the built-in model apart: such a directory can be
-    used, and then takes 330 MiB more memory.
+    Earlier versions did not write the pieces of the built-in model apart: such a directory can be
+    used, and then takes 230 MiB more memory.
     """
-    return (directory / VOCABULARY).is_file() if model == BUILT_IN else directory.is_dir()
+    return (directory / PIECES).is_file() if model == BUILT_IN else directory.is_dir()
 
 
 def require_source(model: str, what: str = "EMBEDDER_MODEL") -> bool:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from rag_embedder.embedding.tokens import Tokens
-from rag_embedder.models import manifest, vocabulary
+from rag_embedder.models import manifest
 from rag_embedder.models.manifest import fingerprint
+from rag_embedder.runtimes import sentencepiece_tokenizer
+from rag_embedder.runtimes.sentencepiece_tokenizer import SentencePieceTokenizer
 from rag_embedder.runtimes.tokenizer import TextTokenizer
-from rag_embedder.runtimes.unigram import UnigramTokenizer
 
 # Measured on AVX-512, 25 tokens: the fused kernel takes 53 us, Add and LayerNormalization 16 us.
 _SLOWER_FUSED = {"SkipLayerNormFusion"}
@@ -67,10 +68,10 @@ class OnnxModel:
                 self._running -= 1
 
 
-def _tokenizer(directory: Path, max_tokens: int) -> TextTokenizer | UnigramTokenizer:
-    """The tokenizer of a prepared model: from its vocabulary's own files if it has them."""
-    if vocabulary.exists(directory):
-        return UnigramTokenizer.read(directory, max_tokens)
+def _tokenizer(directory: Path, max_tokens: int) -> TextTokenizer | SentencePieceTokenizer:
+    """The tokenizer of a prepared model: SentencePiece if its pieces have a file of their own."""
+    if sentencepiece_tokenizer.exists(directory):
+        return SentencePieceTokenizer(directory, max_tokens)
     return TextTokenizer(Tokenizer.from_file(str(directory / "tokenizer.json")), max_tokens)
 
 
