@@ -236,12 +236,17 @@ async def test_the_page_of_metrics_counts_calls_and_refusals() -> None:
 
     async with served(act) as service:
         await service.failure()
-        url = f"http://127.0.0.1:{service.ports.http}/metrics"
-        async with aiohttp.ClientSession() as session, session.get(url) as response:
-            text = await response.text()
-    assert f'_count{{code="UNAVAILABLE",deadline="",method="{NAME}/One",tier=""}} 1.0' in text
-    assert 'rag_rpc_refusals_total{reason="OVERLOADED"} 1.0' in text
-    assert "rag_rpc_server_in_flight 0.0" in text
+
+        async def counted() -> bool:
+            """The server counts a call after it has sent its status, so perhaps not yet."""
+            url = f"http://127.0.0.1:{service.ports.http}/metrics"
+            async with aiohttp.ClientSession() as session, session.get(url) as response:
+                text = await response.text()
+            call = f'_count{{code="UNAVAILABLE",deadline="",method="{NAME}/One",tier=""}} 1.0'
+            refusal = 'rag_rpc_refusals_total{reason="OVERLOADED"} 1.0'
+            return all(line in text for line in (call, refusal, "rag_rpc_server_in_flight 0.0"))
+
+        await until(counted, "the call is counted")
 
 
 async def test_methods_that_callers_invent_do_not_become_labels() -> None:

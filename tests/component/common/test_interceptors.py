@@ -172,7 +172,10 @@ async def admitting(text: str) -> str:
         raise errors.FieldInvalid.of("text", "is invalid")
     call = CALL.get()
     assert call
-    await call.resources.reserve(nullcontext())
+    if text == "yes":
+        await call.resources.charge(asyncio.sleep(0))
+    else:
+        await call.resources.reserve(nullcontext())
     if text == "no":
         raise errors.IndexNotFound("there is no index of that name")
     return text

@@ -32,6 +32,10 @@ async def left(
 
 
 async def use(quotas: Quotas, cost: Cost = SEARCH, principal: Principal | None = None) -> None:
+    """As the gateway does it: what is never returned is charged, and the rest reserved."""
+    if not cost.tokens and not cost.stream:
+        await quotas.charge(principal or caller(), cost.requests)
+        return
     async with quotas.reserve(principal or caller(), cost):
         pass
 

@@ -44,6 +44,19 @@ async def test_a_token_without_an_id_is_under_its_tenants_limits(clock: Clock) -
     assert [quota.subject for quota in (await mine.status(nameless)).quotas] == [Subject.TENANT]
 
 
+async def test_the_next_token_of_a_credential_may_claim_another_tier(clock: Clock) -> None:
+    class Claimed:
+        def tier_for(self, _tenant: str, claimed: str) -> Tier:
+            return Tier(FREE, limits(requests=(2 if claimed == "gold" else 1, 1)))
+
+    mine = Quotas(Claimed(), LocalBuckets(clock))
+    await use(mine)
+    await refusal(mine)
+    clock.now += 5
+    for _ in range(2):
+        await use(mine, principal=caller(tier="gold"))
+
+
 async def test_credentials_of_any_text_have_buckets_of_their_own(clock: Clock) -> None:
     mine = quotas(clock, credential=limits(requests=(1, 1)))
     for credential in ("a}{b", "a}{c", "한글", "x" * 5000, "x" * 5001):
