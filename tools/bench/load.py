@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from rag_cli.dev_tokens import Claims, fresh_token, load_key
 from rag_client.transport.channel import Gateway
 from rag_local.child import end, spawn
-from rag_local.program import StartFailed, program
+from rag_local.program import StartFailed, free_port, program
 from rag_local.service_processes import ROOT
 from tools.bench.result import Percentiles, Result
 from tools.bench.wording import passages, questions
@@ -146,6 +146,8 @@ def _running(
         started = folder / "started"
         options = [
             *("--quiet", "--no-usage-report", "--local-ips", _CALLERS_ADDRESS),
+            # Of its own interface, of which nothing is asked: two that run at once need two.
+            *("--address", f"127.0.0.1:{free_port()}"),
             *("-e", f"PLAN={folder / 'plan.json'}", f"--console-output={started}"),
         ]
         process = spawn(
