@@ -11,7 +11,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Generic, TypeAlias, TypeVar
+from typing import TypeAlias
+
+from cachetools import FIFOCache
 
 from rag_retriever.index.model import SparseVector
 
@@ -25,7 +27,6 @@ _MAX_TERMS = 50_000
 _MAX_CORPORA = 5_000
 
 Corpus: TypeAlias = tuple[str, ...]
-_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +44,13 @@ class _Reading:
     time: float
 
 
-class _Readings(Generic[_Key]):
-    """The latest readings, at most `size`: the oldest are dropped."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._readings: dict[_Key, _Reading] = {}
-
-    def get(self, key: _Key) -> _Reading | None:
-        return self._readings.get(key)
-
-    def put(self, key: _Key, reading: _Reading) -> None:
-        self._readings.pop(key, None)
-        self._readings[key] = reading
-        if len(self._readings) > self._size:
-            del self._readings[next(iter(self._readings))]
-
-
 class IdfCache:
     """IDF as last read from the engine; `state` is the index's state before it was read."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._idf: _Readings[tuple[Corpus, int]] = _Readings(_MAX_TERMS)
-        self._sizes: _Readings[Corpus] = _Readings(_MAX_CORPORA)
+        self._idf: FIFOCache[tuple[Corpus, int], _Reading] = FIFOCache(_MAX_TERMS)
+        self._sizes: FIFOCache[Corpus, _Reading] = FIFOCache(_MAX_CORPORA)
 
     def find(self, corpus: Corpus, terms: Sequence[int], state: str) -> KnownIdf:
         """The IDF of those terms that are known in this state of the index."""
@@ -88,11 +72,11 @@ class IdfCache:
         """Keep the IDF of a corpus of that many passages; None for terms that none of them contains."""
         now = self._clock()
         if passages < MIN_PASSAGES:
-            self._sizes.put(corpus, _Reading(passages, state, now))
+            self._sizes[corpus] = _Reading(passages, state, now)
             return
         for term, value in idf.items():
             known = absent_idf(passages) if value is None else value
-            self._idf.put((corpus, term), _Reading(known, state, now))
+            self._idf[corpus, term] = _Reading(known, state, now)
 
 
 def weighted(vector: SparseVector, idf: Mapping[int, float]) -> SparseVector:

@@ -104,10 +104,9 @@ def sample_level(passages: int) -> int:
 
 @lru_cache(_CACHED)
 def _sample(tenant: str, collections: tuple[str, ...], level: int) -> edge.Filter:
-    scope = predicates.in_scope(Scope(tenant, collections), CHUNK)
-    tokens = [_token(level, one) for one in scope.values]
     # Staged passages name their levels too, and are in no scope.
-    return all_of(AnyOf(SAMPLE, tokens), scope)
+    scope = predicates.in_scope(Scope(tenant, collections), CHUNK)
+    return all_of(AnyOf(SAMPLE, _sample_tokens(tenant, collections, level)), scope)
 
 
 def _level(point_id: str) -> int:
@@ -144,15 +143,19 @@ def _count(engine: edge.EdgeShard, parts: Iterable[edge.Filter]) -> int:
 
 @lru_cache(_CACHED)
 def _scopes(tenant: str, collections: tuple[str, ...]) -> tuple[edge.Filter, ...]:
-    return tuple(all_of(AnyOf(SCOPE, [token])) for token in _tokens(tenant, collections))
+    return tuple(all_of(AnyOf(SCOPE, [token])) for token in _scope_tokens(tenant, collections))
 
 
 @lru_cache(_CACHED)
 def _samples(tenant: str, collections: tuple[str, ...], level: int) -> tuple[edge.Filter, ...]:
     """The parts of a sample, staged passages included."""
-    tokens = [_token(level, token) for token in _tokens(tenant, collections)]
+    tokens = _sample_tokens(tenant, collections, level)
     return tuple(all_of(AnyOf(SAMPLE, [token])) for token in tokens)
 
 
-def _tokens(tenant: str, collections: tuple[str, ...]) -> list[str]:
+def _sample_tokens(tenant: str, collections: tuple[str, ...], level: int) -> list[str]:
+    return [_token(level, token) for token in _scope_tokens(tenant, collections)]
+
+
+def _scope_tokens(tenant: str, collections: tuple[str, ...]) -> list[str]:
     return [*dict.fromkeys(predicates.in_scope(Scope(tenant, collections), CHUNK).values)]
