@@ -45,24 +45,16 @@ _TRACER = contexts.create_key("rag-tracer")
 class use_span:
     """Make a span the current one for the block, and end it with the block if `end_on_exit`.
 
-    An error marks a span that is ended here as failed, unless it is of the kinds that are `expected`
-    as an answer.
+    An error marks a span that is ended here as failed.
     """
 
-    __slots__ = ("_before", "_end", "_expected", "_span")
+    __slots__ = ("_before", "_end", "_span")
 
     _before: Context
 
-    def __init__(
-        self,
-        span: Span,
-        *,
-        end_on_exit: bool = False,
-        expected: tuple[type[BaseException], ...] = (),
-    ) -> None:
+    def __init__(self, span: Span, *, end_on_exit: bool = False) -> None:
         self._span = span
         self._end = end_on_exit
-        self._expected = expected
 
     def __enter__(self) -> Span:
         self._before = contexts.get_current()
@@ -78,7 +70,7 @@ class use_span:
         # Not by a token: a stream's generator may be resumed in another task than it began in.
         contexts.attach(self._before)
         if self._end:
-            if error is not None and not isinstance(error, self._expected):
+            if error is not None:
                 fail(self._span, reason(error))
             self._span.end()
 

@@ -50,7 +50,12 @@ def is_prepared(directory: Path, model: str) -> bool:
     Earlier versions did not write the pieces of the built-in model apart: such a directory can be
     used, and then takes 230 MiB more memory.
     """
-    return (directory / PIECES).is_file() if model == BUILT_IN else directory.is_dir()
+    return has_pieces(directory) if model == BUILT_IN else directory.is_dir()
+
+
+def has_pieces(directory: Path) -> bool:
+    """Whether the model in the directory was prepared with its pieces in a file of their own."""
+    return (directory / PIECES).is_file()
 
 
 def require_source(model: str, what: str = "EMBEDDER_MODEL") -> bool:

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from rag_embedder.embedding.tokens import Tokens
 from rag_embedder.models import manifest
 from rag_embedder.models.manifest import fingerprint
-from rag_embedder.runtimes import sentencepiece_tokenizer
+from rag_embedder.models.prepare_model import has_pieces
 from rag_embedder.runtimes.sentencepiece_tokenizer import SentencePieceTokenizer
 from rag_embedder.runtimes.tokenizer import TextTokenizer
 
@@ -70,7 +70,7 @@ class OnnxModel:
 
 def _tokenizer(directory: Path, max_tokens: int) -> TextTokenizer | SentencePieceTokenizer:
     """The tokenizer of a prepared model: SentencePiece if its pieces have a file of their own."""
-    if sentencepiece_tokenizer.exists(directory):
+    if has_pieces(directory):
         return SentencePieceTokenizer(directory, max_tokens)
     return TextTokenizer(Tokenizer.from_file(str(directory / "tokenizer.json")), max_tokens)
 

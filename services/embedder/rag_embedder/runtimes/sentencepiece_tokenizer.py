@@ -12,11 +12,6 @@ from rag_embedder.embedding.tokens import Tokens
 from rag_embedder.models.prepare_model import FRAME, PIECES
 
 
-def exists(directory: Path) -> bool:
-    """Whether the model in the directory was prepared with its pieces in a file of their own."""
-    return (directory / PIECES).is_file()
-
-
 class SentencePieceTokenizer:
     """Texts to token ids, truncated to `max_tokens`; safe to use from several threads.
 
