@@ -18,6 +18,7 @@ from rag_common.context import CALL
 from rag_common.grpc.types import Context
 from rag_common.observability import tracing
 from rag_contract import errors
+from rag_contract.durations import set_seconds
 from rag_embedder.embedding.service import Embedder, Embedding, EmbedOptions, EmbedResult
 
 Item = TypeVar("Item")
@@ -189,9 +190,9 @@ def _response(result: EmbedResult, query: bool) -> pb.EmbedResponse:
         fingerprint=result.fingerprint,
         embeddings=[_embedding(item, query) for item in result.embeddings],
     )
-    response.timings.queue.FromNanoseconds(int(result.queue_seconds * 1e9))
-    response.timings.tokenize.FromNanoseconds(int(result.tokenize_seconds * 1e9))
-    response.timings.inference.FromNanoseconds(int(result.inference_seconds * 1e9))
+    set_seconds(response.timings.queue, result.queue_seconds)
+    set_seconds(response.timings.tokenize, result.tokenize_seconds)
+    set_seconds(response.timings.inference, result.inference_seconds)
     return response
 
 

@@ -9,6 +9,7 @@ from rag.gateway.v1.access_service_pb2_grpc import AccessServiceServicer
 from rag_common.context import Principal
 from rag_common.grpc.call import date
 from rag_common.grpc.types import Context
+from rag_contract.durations import to_seconds
 from rag_gateway.api.guard import RequestGuard
 from rag_gateway.api.validation.validator import RequestValidator
 from rag_gateway.auth.audit import Event
@@ -123,7 +124,7 @@ def _grant(request: pb.CreateApiKeyRequest | pb.IssueTokenRequest, lifetime: flo
         validator.require(scope in SCOPES, f"scopes[{i}]", f"is none of {', '.join(SCOPES)}")
     validator.validate()
     if request.HasField("lifetime"):
-        lifetime = request.lifetime.seconds + request.lifetime.nanos / 1e9
+        lifetime = to_seconds(request.lifetime)
     return Grant(tuple(request.scopes), tuple(request.collections), lifetime)
 
 

@@ -12,6 +12,7 @@ from rag_common.aio import with_heartbeats
 from rag_common.context import Call
 from rag_common.grpc.types import Context
 from rag_contract import errors
+from rag_contract.durations import set_seconds
 from rag_gateway.answering.model import Question, Retrieval
 from rag_gateway.answering.service import (
     AnsweringService,
@@ -187,8 +188,7 @@ class _Stream:
 
     def _heartbeat(self) -> pb.Heartbeat:
         heartbeat = pb.Heartbeat()
-        elapsed = time.monotonic() - self._call.started
-        heartbeat.elapsed.FromNanoseconds(int(elapsed * 1e9))
+        set_seconds(heartbeat.elapsed, time.monotonic() - self._call.started)
         return heartbeat
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from rag.embedder.v1.embedder_service_pb2 import GetModelInfoResponse
 from rag.gateway.v1 import answer_service_pb2 as pb
+from rag_contract.durations import set_seconds
 from rag_gateway.api.validation.limits import (
     MAX_CANDIDATES,
     MAX_PASSAGES,
@@ -85,5 +86,5 @@ def limits(*, document_bytes: int, upload_bytes: int, deadline: float) -> pb.Lim
         document_bytes=document_bytes,
         upload_bytes=upload_bytes,
     )
-    message.deadline.FromNanoseconds(int(deadline * 1e9))
+    set_seconds(message.deadline, deadline)
     return message

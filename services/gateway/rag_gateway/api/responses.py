@@ -4,11 +4,10 @@ import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 
-from google.protobuf.duration_pb2 import Duration
-
 from rag.gateway.v1 import answer_service_pb2 as pb
 from rag.gateway.v1 import options_pb2 as options
 from rag_common.context import Call
+from rag_contract.durations import set_seconds
 from rag_gateway.answering.model import Provenance
 from rag_gateway.answering.service import AnswerResult, SearchResult
 
@@ -17,10 +16,10 @@ _CACHED_VERSIONS = 64
 
 def timings(seconds: Mapping[str, float]) -> list[options.StageTiming]:
     """The stages in the order in which they ended."""
-    return [
-        options.StageTiming(stage=name, duration=_duration(value))
-        for name, value in seconds.items()
-    ]
+    stages = [options.StageTiming(stage=name) for name in seconds]
+    for timing, value in zip(stages, seconds.values(), strict=True):
+        set_seconds(timing.duration, value)
+    return stages
 
 
 def provenance(value: Provenance, region: str) -> options.Provenance:
@@ -66,12 +65,6 @@ def answer(result: AnswerResult, call: Call, region: str) -> pb.AnswerResponse:
         trace_id=call.trace_id,
         incomplete_reason=generated.cut_short,
     )
-
-
-def _duration(seconds: float) -> Duration:
-    # Duration.FromNanoseconds is written in Python and takes longer than the rest of a response.
-    whole = int(seconds)
-    return Duration(seconds=whole, nanos=int((seconds - whole) * 1e9))
 
 
 @lru_cache(_CACHED_VERSIONS)

@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from google.protobuf.duration_pb2 import Duration
-
 from rag.embedder.v1 import embedder_service_pb2 as pb
 from rag.embedder.v1.embedder_service_pb2_grpc import EmbedderServiceStub
 from rag.retriever.v1.retriever_service_pb2 import TextChunk, VectorChunk
 from rag_common.grpc.peer import Peer
+from rag_contract.durations import to_seconds
 from rag_gateway.answering.service import Vectors
 
 _REPRESENTATION = {
@@ -38,9 +37,9 @@ class Embedder:
         [embedding] = reply.embeddings
         timings = reply.timings
         seconds = {
-            "embed.queue": _seconds(timings.queue),
-            "embed.tokenize": _seconds(timings.tokenize),
-            "embed.inference": _seconds(timings.inference),
+            "embed.queue": to_seconds(timings.queue),
+            "embed.tokenize": to_seconds(timings.tokenize),
+            "embed.inference": to_seconds(timings.inference),
         }
         return Vectors(
             embedding.dense if dense else None,
@@ -89,10 +88,6 @@ class Embedder:
         async for reply in replies:
             pairs = zip(sent.pop(0), reply.batch.embeddings, strict=True)
             yield [VectorChunk(chunk=chunk, dense=e.dense, sparse=e.sparse) for chunk, e in pairs]
-
-
-def _seconds(duration: Duration) -> float:
-    return duration.seconds + duration.nanos / 1e9
 
 
 def _in_context(title: str, chunk: TextChunk) -> str:

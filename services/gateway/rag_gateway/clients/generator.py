@@ -10,6 +10,7 @@ from rag.generator.v1.generator_service_pb2_grpc import GeneratorServiceStub
 from rag.types.v1.grounding_pb2 import Citation, Grounding
 from rag.types.v1.passage_pb2 import Passage, ScoredPassage
 from rag_common.grpc.peer import Peer
+from rag_contract.durations import to_seconds
 from rag_gateway.answering.model import Generation, Support
 from rag_gateway.answering.service import GeneratedAnswer, TextDelta
 
@@ -137,6 +138,6 @@ def _answer(reply: pb.GenerateResponse) -> GeneratedAnswer:
         model=reply.model,
         prompt_version=reply.prompt_version,
         cut_short=_CUT_SHORT.get(reply.finish_reason, ""),
-        seconds_to_first=reply.time_to_first_token.ToNanoseconds() / 1e9,
+        seconds_to_first=to_seconds(reply.time_to_first_token),
         degraded=reply.degraded,
     )

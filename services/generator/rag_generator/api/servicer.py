@@ -10,6 +10,7 @@ from rag.types.v1 import grounding_pb2, passage_pb2
 from rag_common.context import CALL
 from rag_common.grpc.types import Context
 from rag_contract import errors
+from rag_contract.durations import set_seconds
 from rag_generator.answering.service import (
     Answer,
     Citation,
@@ -188,7 +189,7 @@ def _response(answer: Answer, documents: dict[str, str], clock: _Clock) -> pb.Ge
         finish_reason=_FINISH[answer.finish],
         degraded=answer.degraded,
     )
-    response.time_to_first_token.FromNanoseconds(int(clock.first * 1e9))
+    set_seconds(response.time_to_first_token, clock.first)
     return response
 
 

@@ -11,6 +11,7 @@ from google.protobuf.struct_pb2 import Struct, Value
 from rag.retriever.v1 import retriever_service_pb2 as pb
 from rag.types.v1 import document_pb2, passage_pb2, vector_pb2
 from rag_contract import errors
+from rag_contract.durations import set_seconds
 from rag_retriever.index.model import (
     Chunk,
     Document,
@@ -114,9 +115,7 @@ def search_response(result: SearchResult) -> pb.SearchResponse:
         _write_passage(scored.passage, hit.passage)
         _write_evidence(scored.evidence, hit)
     for stage, seconds in result.seconds.items():
-        duration = getattr(response.timings, stage)
-        duration.seconds = int(seconds)
-        duration.nanos = int(seconds % 1 * 1e9)
+        set_seconds(getattr(response.timings, stage), seconds)
     return response
 
 

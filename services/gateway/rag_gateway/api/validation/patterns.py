@@ -7,6 +7,7 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from rag_contract.durations import to_seconds
 from rag_contract.metadata_rules import KEY, KEY_RULE, time_violations
 from rag_gateway.api.validation.rules import NO_VIOLATIONS, Pattern, Violations, out_of_range
 
@@ -55,7 +56,7 @@ class Lifetime:
     required: bool = False
 
     def violations(self, value: Duration, path: str) -> Violations:
-        exact = value.seconds + value.nanos / 1e9
+        exact = to_seconds(value)
         if self.minimum <= exact <= self.maximum and 0 <= value.nanos < 10**9:
             return NO_VIOLATIONS
         return [out_of_range(path, self.minimum, self.maximum)]
