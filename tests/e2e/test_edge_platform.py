@@ -21,6 +21,7 @@ from rag_cli.main import app as rag
 from rag_contract.document_ids import ENGLISH
 from rag_contract.errors import NotFound
 from rag_contract.status import from_rpc_error
+from rag_edge.render import DESCRIPTORS
 from rag_local.backends.envoy import edge
 from rag_local.service_processes import ServiceSpec
 from tests.component.edge.test_grpc import run
@@ -124,7 +125,13 @@ async def test_the_client_library_works_through_the_edge(front: Setting, platfor
 async def test_the_doctor_finds_all_well_through_the_edge(
     front: Setting, platform: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Without these it would look at the ports of `make run`, which another worker may be using.
+    pages = (f"{name}=http://127.0.0.1:{spec.http_port}" for name, spec in platform.specs.items())
+    monkeypatch.setenv("RAG_METRICS_URLS", " ".join(pages))
     result = await doctor(front, monkeypatch, platform.token("samples"))
+    assert {check["name"] for check in result.values()} >= {
+        f"service {name}" for name in platform.specs
+    }
     assert {
         name: check["detail"] for name, check in result.items() if check["status"] != "ok"
     } == {}
@@ -186,7 +193,7 @@ async def test_k6_finds_everything_it_asks_for(
     inputs = {
         "TARGET": f"localhost:{front.edge.port}",
         "TOKEN": front.headers()["authorization"],
-        "DESCRIPTORS": str(ROOT / "deploy" / "envoy" / "rag.binpb"),
+        "DESCRIPTORS": str(DESCRIPTORS),
     }
     environment = [word for name, value in inputs.items() for word in ("-e", f"{name}={value}")]
     code, out, err = await run(

@@ -20,9 +20,9 @@ from tempfile import TemporaryDirectory
 
 from rag_cli.dev_tokens import Claims, fresh_token, load_key
 from rag_client.transport.channel import Gateway
+from rag_edge.render import DESCRIPTORS
 from rag_local.child import end, spawn
 from rag_local.program import StartFailed, free_port, program
-from rag_local.service_processes import ROOT
 from tools.bench.result import Percentiles, Result
 from tools.bench.wording import passages, questions
 
@@ -51,7 +51,7 @@ class Way:
     gateway: Gateway
     token: Token
     pids: Mapping[str, int]
-    descriptors: Path = ROOT / "deploy/envoy/rag.binpb"
+    descriptors: Path = DESCRIPTORS
 
 
 def dev_token(home: Path, tenant: str) -> Token:

@@ -1,4 +1,4 @@
-"""Write deploy/envoy/rag.binpb, the public API as descriptors; --check only says whether it is current."""
+"""Write rag_edge/templates/rag.binpb, the public API as descriptors; --check only says whether it is current."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from tools import ROOT
 from tools.generated import write_or_check
 
 PROTOS = ROOT / "protos"
-TARGET = ROOT / "deploy" / "envoy" / "rag.binpb"
+TARGET = ROOT / "libs" / "edge" / "rag_edge" / "templates" / "rag.binpb"
 
 # What an error's details are made of: without it they could not be put into JSON.
 DETAILS = ("google/rpc/error_details.proto", "google/rpc/status.proto")

@@ -15,8 +15,7 @@ from rag_common.settings import SettingsInvalid
 from rag_edge import local_replies
 from rag_edge.edge_config import Address, EdgeConfig
 
-ROOT = Path(__file__).resolve().parents[3]
-TEMPLATES = ROOT / "deploy" / "envoy"
+TEMPLATES = Path(__file__).resolve().parent / "templates"
 DESCRIPTORS = TEMPLATES / "rag.binpb"
 
 # The name of Envoy's main configuration file.

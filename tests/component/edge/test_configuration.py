@@ -9,12 +9,13 @@ import pytest
 
 from rag_common.settings import SettingsInvalid
 from rag_edge.edge_config import EdgeConfig, Provider
-from rag_edge.render import DESCRIPTORS, TEMPLATES, Api, render, write
+from rag_edge.render import DESCRIPTORS, Api, render, write
 from rag_local.backends.envoy import binary
 from rag_local.certificate_authority import Authority
 
 ROOT = Path(__file__).resolve().parents[3]
-PRODUCTION = TEMPLATES / "production.toml"
+DEPLOY = ROOT / "deploy" / "envoy"
+PRODUCTION = DEPLOY / "production.toml"
 EVERYTHING: dict[str, Any] = {
     "gateways": ("rag-gateway:50051", "[::1]:50051"),
     "gateway_tls": True,
@@ -70,7 +71,7 @@ async def test_a_mistake_would_be_seen(tmp_path: Path) -> None:
 
 def test_what_is_shipped_is_what_the_values_come_to() -> None:
     created = render(EdgeConfig.load(PRODUCTION), Api())
-    folder = TEMPLATES / "production"
+    folder = DEPLOY / "production"
     shipped = {path.name: path.read_text("utf-8") for path in folder.iterdir()}
     assert shipped == created, "run: python -m rag_edge.render deploy/envoy/production.toml " + str(
         folder.relative_to(ROOT)
@@ -96,7 +97,7 @@ def test_an_invalid_value_is_reported_by_its_key(tmp_path: Path, text: str, key:
 
 
 def test_the_readme_lists_every_value_with_its_default() -> None:
-    text = (TEMPLATES / "README.md").read_text("utf-8")
+    text = (DEPLOY / "README.md").read_text("utf-8")
     missing = [
         one.name for one in dataclasses.fields(EdgeConfig) if f"| `{one.name}` |" not in text
     ]

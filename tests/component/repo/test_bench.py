@@ -20,6 +20,7 @@ from tools.bench.search import Measured
 from tools.bench.turns import Cost, Searches, cpu_seconds, in_turns, memory_mib, used_since
 from tools.bench.wording import passages, questions
 
+from rag_edge.render import DESCRIPTORS
 from rag_local.service_processes import StartFailed
 from tests.support.parts import tool
 
@@ -264,7 +265,7 @@ def test_k6_reads_each_script(tmp_path: Path, script: str) -> None:
     plan = {
         "texts": str(tmp_path / "texts.json"),
         "tokens": str(tmp_path / "tokens.json"),
-        "descriptors": str(ROOT / "deploy/envoy/rag.binpb"),
+        "descriptors": str(DESCRIPTORS),
         "callers": 1,
         "seconds": 1,
     }
