@@ -1,4 +1,4 @@
-"""Write rag_edge/templates/rag.binpb, the public API as descriptors; --check only says whether it is current."""
+"""Write rag_edge/templates/rag.binpb, the public API as descriptors; --check says whether it is current."""
 
 import subprocess
 import sys
