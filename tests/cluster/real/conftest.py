@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tools.chart.package import package
@@ -32,6 +33,10 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
+def _paths(folder: Path) -> dict[str, dict[str, str]]:
+    return {"wal": {"path": f"{folder}/wal"}, "local": {"path": f"{folder}/blocks"}}
+
+
 @pytest.fixture(scope="session")
 def tempo(node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Tempo on the node; the URL of its API."""
@@ -40,7 +45,7 @@ def tempo(node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     config = folder / "tempo.yaml"
     receiver = {"otlp": {"protocols": {"grpc": {"endpoint": f"{NODE}:4317"}}}}
     settings = {
-        "server": {"http_listen_address": "0.0.0.0", "http_listen_port": 3200},
+        "server": {"http_listen_address": "127.0.0.1", "http_listen_port": 3200},
         "distributor": {"receivers": receiver},
         "storage": {"trace": {"backend": "local", **_paths(folder)}},
         "usage_report": {"reporting_enabled": False},
@@ -60,7 +65,7 @@ def tempo(node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 
 
 @pytest.fixture(scope="session")
-def region(node: Cluster, tempo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+def region(node: Cluster, tempo: str, tmp_path_factory: pytest.TempPathFactory) -> Region:
     """The region, installed, with the sample documents of a tenant `employees`."""
     folder = tmp_path_factory.mktemp("region")
     package(folder / "rag")
