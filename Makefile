@@ -16,7 +16,7 @@ export TORCH TORCH_INDEX
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help run models llama clean test-unit test test-long check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench alarms pictures
+.PHONY: help run models llama clean test-unit test cluster test-long check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench alarms pictures
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,9 +54,13 @@ clean: ## remove the environment, build output and tool caches; data in .rag sta
 test-unit: $(READY) ## run the unit tests, without processes and ports, within a minute
 	@$(BIN)/pytest $(SHARED) tests/unit
 
+# The tests of a cluster are a target of their own.
 test: $(READY) ## run all tests, with real engines, models and processes; TESTS=tests/e2e selects some
 	@$(BIN)/python -m rag_embedder.models.prepare_model
-	@$(BIN)/pytest $(SHARED) $(TESTS)
+	@$(BIN)/pytest $(SHARED) $(if $(findstring tests/cluster,$(TESTS)),,--ignore=tests/cluster) $(TESTS)
+
+cluster: $(READY) ## install the chart into Kubernetes clusters on this machine, drain, upgrade and roll back; CONTRIBUTING.md names the programs
+	@$(BIN)/pytest $(SHARED) $(or $(TESTS),tests/cluster)
 
 test-long: $(READY) ## run the slow tests: 100,000 random calls of several tenants, alarms, long fuzzing
 	@$(BIN)/python -m rag_embedder.models.prepare_model
@@ -64,7 +68,7 @@ test-long: $(READY) ## run the slow tests: 100,000 random calls of several tenan
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest tests/unit/fuzz tests/component/fuzz tests/e2e/test_openapi.py
 
 ##@ Check
-check: $(READY) protos-check lint types security test ## run everything that CI runs
+check: $(READY) protos-check lint types security test cluster ## run everything that CI runs
 	@ONCE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 	@ONCE=1 VAULT=1 EDGE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 
