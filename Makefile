@@ -86,12 +86,13 @@ types: $(READY) ## run mypy in strict mode
 security: $(READY) ## scan for unsafe code, secrets, private keys and known vulnerabilities; AUDIT_REQUIRED=true fails without the vulnerability database
 	@$(BIN)/python -m tools.security
 
-protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, docs/metrics.md
+protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, the chart's schema, docs/metrics.md
 	@$(BIN)/python -m tools.contracts.stubs --check
 	@$(BIN)/python -m tools.docs.openapi --check
 	@$(BIN)/python -m tools.contracts.descriptors --check
 	@$(BIN)/python -m tools.dashboards --check
 	@$(BIN)/python -m tools.docs.metrics --check
+	@$(BIN)/python -m tools.chart.schema --check
 
 ##@ Generate
 format: $(READY) ## format the code and apply safe lint fixes
@@ -105,10 +106,11 @@ openapi: $(READY) ## generate docs/openapi.json and the edge's protobuf descript
 	@$(BIN)/python -m tools.docs.openapi
 	@$(BIN)/python -m tools.contracts.descriptors
 
-settings: $(READY) ## generate docs/settings.md, docs/errors.md, docs/metrics.md and the .env templates
+settings: $(READY) ## generate docs/settings.md, docs/errors.md, docs/metrics.md, the .env templates and the chart's schema
 	@$(BIN)/python -m tools.docs.settings
 	@$(BIN)/python -m tools.docs.errors
 	@$(BIN)/python -m tools.docs.metrics
+	@$(BIN)/python -m tools.chart.schema
 
 dashboards: $(READY) ## generate the Grafana dashboards
 	@$(BIN)/python -m tools.dashboards
