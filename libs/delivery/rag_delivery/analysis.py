@@ -20,15 +20,16 @@ from rag_delivery.verdicts import Judgement, Judgements, Verdict
 PROMETHEUS, READY, RESTARTS = "prometheus", "ready", "restarts"
 
 
-def pod_checks() -> list[Check]:
+def pod_checks() -> list[ReadyCheck | RestartCheck]:
     """What is checked before a lane gets calls, and always after."""
     return [ReadyCheck(READY), RestartCheck(RESTARTS)]
 
 
-def call_checks(config: CanaryConfig) -> list[Check]:
+def call_checks(config: CanaryConfig) -> list[ProportionCheck | LatencyCheck]:
     """What compares the lanes by the calls that they got; their names are config.CHECKS."""
-    faults = Limits(config.tolerance, config.margin, config.disaster, config.confidence)
-    answers = Limits(config.answers_tolerance, config.answers_margin, 1.0, config.confidence)
+    certainty = (config.confidence, config.samples)
+    faults = Limits(config.tolerance, config.margin, config.disaster, *certainty)
+    answers = Limits(config.answers_tolerance, config.answers_margin, 1.0, *certainty)
     latency = (config.latency_samples, config.latency_ratio, config.latency_seconds)
     return [
         ProportionCheck("failed_calls", "calls_failed", "calls", faults),
@@ -56,7 +57,7 @@ class Analysis:
 
         Prometheus that does not answer is a failed judgement of its own.
         """
-        checks = pod_checks() + (call_checks(self.config) if calls else [])
+        checks = [*pod_checks(), *(call_checks(self.config) if calls else [])]
         return [*await self._compare(checks, window), *self.probe.judge()]
 
     async def _compare(self, checks: Sequence[Check], window: float) -> Judgements:

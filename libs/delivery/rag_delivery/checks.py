@@ -14,13 +14,14 @@ class Limits:
     """By how much a share may be higher in the canary, at a confidence from 0 to 1.
 
     Fails if it is certainly higher by more than `tolerance`, at once if by more than `disaster`. Passes if
-    it is certainly not higher by `margin` or more.
+    it is certainly not higher by `margin` or more. Inconclusive below `samples` events in either lane.
     """
 
     tolerance: float
     margin: float
     disaster: float = 1.0
     confidence: float = 0.99
+    samples: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class ProportionCheck:
             f"baseline {baseline.bad:.0f} of {baseline.total:.0f}, "
             f"difference {apart.low:+.1%} to {apart.high:+.1%}"
         )
+        if min(canary.total, baseline.total) < self.limits.samples:
+            return Judgement(self.name, subject, Verdict.INCONCLUSIVE, reason)
         disaster = apart.low > self.limits.disaster
         return Judgement(self.name, subject, self._verdict(apart.low, apart.high), reason, disaster)
 
@@ -59,7 +62,7 @@ class ProportionCheck:
         return Verdict.PASS if high < self.limits.margin else Verdict.INCONCLUSIVE
 
     def _count(self, lane: str, subject: str, readings: Readings) -> Count:
-        """The lane's events. No sample of bad events means 0; NaN, or no sample at all, that nothing is known."""
+        """The lane's events. No sample of bad events means 0; NaN or no sample of events, unknown."""
         total = readings[self.total].get((lane, subject), math.nan)
         bad = readings[self.bad].get((lane, subject), 0.0)
         if math.isnan(total) or math.isnan(bad):
@@ -69,7 +72,7 @@ class ProportionCheck:
 
 @dataclass(frozen=True, slots=True)
 class LatencyCheck:
-    """Compares a percentile in seconds: fails if it is over `ratio` times the baseline's and `seconds` more."""
+    """Compares a percentile: fails if it is more than `seconds` over `ratio` times the baseline's."""
 
     name: str
     percentile: str
@@ -96,7 +99,7 @@ class LatencyCheck:
         known = all(count >= self.samples for count in counts) and math.isfinite(canary + baseline)
         if not known:
             return Judgement(self.name, subject, Verdict.INCONCLUSIVE, reason)
-        slow = canary > self.ratio * baseline and canary - baseline > self.seconds
+        slow = canary - self.seconds > self.ratio * baseline
         return Judgement(self.name, subject, Verdict.FAIL if slow else Verdict.PASS, reason)
 
 

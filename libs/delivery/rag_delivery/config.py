@@ -69,6 +69,8 @@ class CanaryConfig:
     probe_interval: Seconds = 10
 
     confidence: Fraction = 0.99
+    # Below so many events in either lane nothing is said of shares.
+    samples: Times = 10
     # Of failed calls, and of broken and degraded answers.
     tolerance: Fraction = 0.005
     margin: Fraction = 0.03
@@ -76,10 +78,10 @@ class CanaryConfig:
     # Of answers that decline, or that passages do not support.
     answers_tolerance: Fraction = 0.02
     answers_margin: Fraction = 0.1
-    # Of percentiles of durations.
+    # A percentile may be so many times the baseline's, and so many seconds more.
     latency_samples: Times = 100
     latency_ratio: Annotated[float, Field(gt=1)] = 1.5
-    latency_seconds: Annotated[float, Field(ge=0)] = 0.05
+    latency_seconds: Annotated[float, Field(ge=0)] = 0.02
     # The checks which a conclusive step needs to pass, besides probes, readiness and restarts.
     must_pass: Sequence[str] = ("failed_calls", "slow", "no_answer", "ungrounded", "degraded")
 

@@ -3,7 +3,7 @@
 from rag_common.observability.metrics import Metrics
 from rag_delivery.verdicts import Judgements, Verdict
 
-STATES = ("starting", "analysing", "holding", "promoted", "rolled_back", "stopped")
+STATES = ("starting", "analysing", "holding", "promoted", "rolled_back")
 _VALUES = {Verdict.PASS: 1, Verdict.INCONCLUSIVE: 0, Verdict.FAIL: -1}
 
 
@@ -14,7 +14,7 @@ class CanaryMetrics:
         self._state = metrics.gauge(
             "rag_canary_state",
             "1 for the state of the release, else 0: starting, analysing, holding (no conclusion), "
-            "promoted, rolled_back, stopped.",
+            "promoted, rolled_back.",
             ("state",),
         )
         self.weight = metrics.gauge(
