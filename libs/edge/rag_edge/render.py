@@ -96,10 +96,11 @@ def _is_read(method: MethodDescriptorProto) -> bool:
 
 
 def main() -> int:
-    """Write the files; write an error of the configuration to stderr. Returns the exit code."""
+    """Write the files and the API's descriptors; an error goes to stderr. Returns the exit code."""
     config, folder = (Path(argument) for argument in sys.argv[1:3])
     try:
         write(folder, EdgeConfig.load(config))
+        folder.joinpath(DESCRIPTORS.name).write_bytes(DESCRIPTORS.read_bytes())
     except (OSError, SettingsInvalid) as error:
         sys.stderr.write(f"{error}\n")
         return 1

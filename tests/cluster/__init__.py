@@ -1,0 +1,1 @@
+"""Tests of the chart on a Kubernetes cluster: `make cluster`."""

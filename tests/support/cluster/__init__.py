@@ -1,0 +1,1 @@
+"""A Kubernetes cluster on this machine, and what tests install into it."""
