@@ -97,6 +97,7 @@ protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI
 	@$(BIN)/python -m tools.dashboards --check
 	@$(BIN)/python -m tools.docs.metrics --check
 	@$(BIN)/python -m tools.chart.schema --check
+	@$(BIN)/python -m tools.delivery.argo --check
 
 ##@ Generate
 format: $(READY) ## format the code and apply safe lint fixes
@@ -110,11 +111,12 @@ openapi: $(READY) ## generate docs/openapi.json and the edge's protobuf descript
 	@$(BIN)/python -m tools.docs.openapi
 	@$(BIN)/python -m tools.contracts.descriptors
 
-settings: $(READY) ## generate docs/settings.md, docs/errors.md, docs/metrics.md, the .env templates and the chart's schema
+settings: $(READY) ## generate docs/settings.md, docs/errors.md, docs/metrics.md, the .env templates, and the chart's schema and metrics
 	@$(BIN)/python -m tools.docs.settings
 	@$(BIN)/python -m tools.docs.errors
 	@$(BIN)/python -m tools.docs.metrics
 	@$(BIN)/python -m tools.chart.schema
+	@$(BIN)/python -m tools.delivery.argo
 
 dashboards: $(READY) ## generate the Grafana dashboards
 	@$(BIN)/python -m tools.dashboards
