@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tools.chart import package
 
 from tests.support.parts import missing
-from tools.chart import package
 
 Object = dict[str, Any]
 
@@ -69,7 +69,9 @@ class _StrictLoader(yaml.CSafeLoader):
 
 def _mapping(loader: yaml.CSafeLoader, node: yaml.MappingNode) -> dict[str, Any]:
     loader.flatten_mapping(node)
-    pairs = [(loader.construct_object(k, True), loader.construct_object(v, True)) for k, v in node.value]
+    pairs = [
+        (loader.construct_object(k, True), loader.construct_object(v, True)) for k, v in node.value
+    ]
     keys = [key for key, _ in pairs]
     twice = {key for key in keys if keys.count(key) > 1}
     assert not twice, f"keys that stand twice: {twice}, {node.start_mark}"
