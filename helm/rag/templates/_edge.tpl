@@ -21,7 +21,7 @@
 {{- with include "rag.otlp" . -}}
 {{- $_ := set $config "otlp" (. | trimPrefix "http://" | trimPrefix "https://") -}}
 {{- end -}}
-{{- if $values.canary.enabled -}}
+{{- if eq (include "rag.hasLanes" $root) "true" -}}
 {{- $lanes := list -}}
 {{- range $lane := list "baseline" "canary" -}}
 {{- $lanes = append $lanes (dict "name" $lane "gateways" (list (printf "%s-%s:%v" $gateway $lane $ports.grpc)) "weight" 0) -}}
