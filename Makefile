@@ -11,15 +11,15 @@ SHARED := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 requested = $(if $(filter-out 0,$($(1))),$(VENV)/.$(2))
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export TORCH TORCH_INDEX
+export TORCH TORCH_INDEX BASE BUILD_BASE
 # Each process would compile all it imports anew, and tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help run models llama clean test-unit test test-long check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench alarms pictures
+.PHONY: help run models llama clean test-unit test test-long check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench alarms pictures images
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z%-]+:.*## / {printf "  %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.run: pyproject.toml libs/client/pyproject.toml libs/cli/pyproject.toml requirements/run.txt requirements/build.txt
 $(VENV)/.vault: $(VENV)/.run requirements/vault.txt
@@ -113,6 +113,13 @@ protos-release: $(READY) ## record the protobuf API as released, the baseline fo
 
 lock: $(READY) ## update requirements/ to the newest versions that pyproject.toml allows, with hashes
 	@$(BIN)/python -m tools.lock
+
+##@ Deliver
+images: $(READY) ## build the images of the services into build/images, with Docker or buildah; BASE=NAME@sha256:DIGEST selects what they run on
+	@$(BIN)/python -m tools.images
+
+image-%: $(READY) ## build one image: image-gateway, image-embedder, image-embedder-torch, image-retriever, image-generator
+	@$(BIN)/python -m tools.images $*
 
 ##@ Measure
 eval: $(VENV)/.run ## measure answer and search quality on the data sets in DATA; writes docs/quality.md
