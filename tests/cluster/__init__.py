@@ -1,0 +1,1 @@
+"""Tests of the images, the chart and a cluster."""

@@ -1,0 +1,1 @@
+"""What tests of images, the chart and clusters share."""
