@@ -68,11 +68,12 @@ check: $(READY) protos-check lint types security test ## run everything that CI 
 	@ONCE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 	@ONCE=1 VAULT=1 EDGE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 
-lint: $(READY) ## check formatting, lint rules, import contracts, and that the protobuf API breaks no client
+lint: $(READY) ## check formatting, lint rules, import contracts, the Dockerfile, and that the protobuf API breaks no client
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/buf lint
+	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/python -m tools.contracts.breaking
 
 types: $(READY) ## run mypy in strict mode

@@ -121,7 +121,8 @@ def libraries(program: Path) -> Iterator[Path]:
 
     None for a static program. Raises AssertionError if one is missing.
     """
-    done = subprocess.run(["ldd", str(program)], capture_output=True, text=True)
+    command = ("ldd", str(program))
+    done = subprocess.run(command, capture_output=True, text=True)
     assert "not found" not in done.stdout, done.stdout
     for line in done.stdout.splitlines():
         path = line.partition("=>")[2] or line
