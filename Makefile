@@ -74,11 +74,12 @@ check: $(READY) protos-check lint types security test cluster ## run everything 
 	@ONCE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 	@ONCE=1 VAULT=1 EDGE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 
-lint: $(READY) ## check formatting, lint rules, import contracts, workflows, and that the protobuf API breaks no client
+lint: $(READY) ## check formatting, lint rules, import contracts, the Dockerfile, workflows, and that the protobuf API breaks no client (buf breaking)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/buf lint
+	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/python -m tools.contracts.breaking
 	@$(BIN)/zizmor --offline --quiet --no-progress --persona pedantic --strict-collection .github
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
