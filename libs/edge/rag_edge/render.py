@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rag_common.settings import SettingsInvalid
 from rag_edge import local_replies
-from rag_edge.edge_config import STABLE, Address, EdgeConfig, Lane
+from rag_edge.edge_config import RUNTIME_PREFIX, STABLE, Address, EdgeConfig, Lane
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 DESCRIPTORS = TEMPLATES / "rag.binpb"
@@ -156,6 +156,7 @@ def _context(config: EdgeConfig, api: Api) -> dict[str, Any]:
         **listed,
         "limiters": limiters,
         "stable": STABLE,
+        "runtime_prefix": RUNTIME_PREFIX,
         "stable_weight": config.stable_weight,
         "lanes": [_lane(one) for one in config.lanes],
         "otlp": [parse_address(config.otlp)] if config.otlp else [],
