@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 from allpairspy import AllPairs
-
-from tests.support.chart.rendering import Rendered, render
 from tools.chart.package import SOURCE, values_files
 from tools.chart.schema import default_values, merged
+
+from tests.support.chart.rendering import Rendered, render
 
 Values = dict[str, Any]
 

@@ -1,6 +1,5 @@
 """The chart as Helm renders it: its objects, each checked for keys that stand twice."""
 
-import os
 import re
 import subprocess
 import tempfile
@@ -11,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-from tests.support.parts import missing
 from tools.chart import package
+
+from tests.support.cluster.programs import qdrant_chart
+from tests.support.parts import missing
 
 Object = dict[str, Any]
 
@@ -69,7 +69,9 @@ class _StrictLoader(yaml.CSafeLoader):
 
 def _mapping(loader: yaml.CSafeLoader, node: yaml.MappingNode) -> dict[str, Any]:
     loader.flatten_mapping(node)
-    pairs = [(loader.construct_object(k, True), loader.construct_object(v, True)) for k, v in node.value]
+    pairs = [
+        (loader.construct_object(k, True), loader.construct_object(v, True)) for k, v in node.value
+    ]
     keys = [key for key, _ in pairs]
     twice = {key for key in keys if keys.count(key) > 1}
     assert not twice, f"keys that stand twice: {twice}, {node.start_mark}"
@@ -108,8 +110,7 @@ def helm() -> str:
 def chart() -> Path:
     """The folder of the chart with its dependency, packaged once."""
     helm()
-    if not os.environ.get("QDRANT_CHART"):
-        missing("Qdrant's chart is missing: set QDRANT_CHART to its archive (helm pull qdrant)")
+    qdrant_chart()
     folder = Path(tempfile.mkdtemp(prefix="chart-")) / "rag"
     package.package(folder)
     return folder
