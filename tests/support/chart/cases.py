@@ -1,17 +1,21 @@
 """Combinations of the chart's values files and switches: each pair of positions occurs in one of them."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 from allpairspy import AllPairs
 from tools.chart.package import SOURCE, values_files
 from tools.chart.schema import default_values, merged
+from tools.chart.settings import SERVICES
 
-from tests.support.chart.rendering import Rendered, render
+from rag_common.settings import ServiceSettings
+from tests.support.chart.rendering import Object, Rendered, name, render
 
 Values = dict[str, Any]
 
@@ -51,10 +55,22 @@ class Case:
             result = merged(result, yaml.safe_load((SOURCE / file).read_text("utf-8")))
         return merged(result, self.overlay)
 
+    def settings(self, workload: Object) -> ServiceSettings:
+        """The settings that a service reads from its ConfigMap. Raises SettingsInvalid."""
+        component = workload["metadata"]["labels"]["app.kubernetes.io/name"]
+        config = self.rendered.get("ConfigMap", name(workload))["data"]
+        return read_settings(component, config)
+
     @property
     def rendered(self) -> Rendered:
         """What Helm makes of it, rendered once in a process."""
         return _rendered(self)
+
+
+def read_settings(component: str, variables: Mapping[str, str]) -> ServiceSettings:
+    """A service's settings from variables. Raises SettingsInvalid for an unknown or invalid one."""
+    with patch.dict(os.environ, variables, clear=True):
+        return SERVICES[component].load()
 
 
 @cache
