@@ -70,7 +70,7 @@ http://{{ .root.Release.Name }}-collector:4317
 {{- $root := .root -}}
 {{- $facts := $root.Files.Get "files/components.yaml" | fromYaml -}}
 {{- range .facts.calls }}
-{{- $lane := ternary $.lane "" (has . $root.Values.canary.components) }}
+{{- $lane := ternary $.lane "" (has . (include "rag.laneComponents" $root | fromJsonArray)) }}
 {{ . }}_target: dns:///{{ include "rag.name" (dict "root" $root "component" . "lane" $lane) }}:{{ (get $facts .).ports.grpc }}
 {{- end }}
 callers: edge
