@@ -61,7 +61,7 @@ def envoy() -> str:
 def test_a_canary_has_its_own_image(canary: dict[str, object], expected: str) -> None:
     values = {
         "image": {"digests": {"gateway": DIGEST}},
-        "canary": {"enabled": True, "image": canary},
+        "canary": {"enabled": True, "prometheus": "http://prometheus:9090", "image": canary},
     }
     found = images(render(values, FILES["values-laptop"]))
     registry = "ghcr.io/rag-platform/rag-gateway"

@@ -80,6 +80,7 @@ EDGE = {
     "metrics_port": "the Service and the NetworkPolicy name it",
     "gateways": _ADDRESS,
     "pages": _ADDRESS,
+    "lanes": "canary",
     "gateway_tls": "services always use mutual TLS",
     "gateway_name": "the name in the gateway's certificate",
     "otlp": "telemetry.endpoint or collector.enabled",

@@ -17,8 +17,6 @@ from tools.chart.settings import SERVICES
 from rag_common.settings import ServiceSettings
 from tests.support.chart.rendering import Object, Rendered, name, render
 
-from tests.support.chart.rendering import Rendered, render
-
 Values = dict[str, Any]
 
 SWITCHES: dict[str, dict[str, Values]] = yaml.safe_load(
