@@ -3,10 +3,9 @@
 import pytest
 from tools.chart.schema import default_values
 
-from tests.support.chart.cases import FILES, Case, all_cases
+from tests.support.chart.cases import FILES, Case, each_case
 from tests.support.chart.rendering import Rendered, containers, render
 
-CASES = all_cases()
 DIGEST = "sha256:" + "1" * 64
 OTHER = "sha256:" + "2" * 64
 
@@ -20,7 +19,7 @@ def images(rendered: Rendered) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@each_case
 def test_a_digest_takes_precedence_over_the_tag(case: Case) -> None:
     switches = dict(case.positions)
     for place, image in images(case.rendered).items():
@@ -31,7 +30,7 @@ def test_a_digest_takes_precedence_over_the_tag(case: Case) -> None:
             assert "@" in image or image.rpartition(":")[2], place
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@each_case
 def test_every_pod_has_the_pull_secrets(case: Case) -> None:
     wanted = [{"name": secret} for secret in case.values["image"]["pullSecrets"]]
     for pod, spec in case.rendered.pods:

@@ -8,12 +8,10 @@ import yaml
 from tools.chart.package import SOURCE
 from tools.chart.settings import SERVICES
 
-from tests.support.chart.cases import Case, all_cases
-from tests.support.chart.graph import Link, callers, external, links, service_links
+from tests.support.chart.cases import Case, each_case
+from tests.support.chart.graph import Link, callers, external, has_analysis, links, service_links
 from tests.support.chart.rendering import Object
 
-CASES = all_cases()
-each = pytest.mark.parametrize("case", CASES, ids=str)
 NAME = "app.kubernetes.io/name"
 INSTANCE = "app.kubernetes.io/instance"
 TABLE: dict[str, Any] = yaml.safe_load((SOURCE / "files" / "components.yaml").read_text("utf-8"))
@@ -40,7 +38,7 @@ def test_the_chart_s_ports_are_the_defaults_of_the_code(service: str) -> None:
     assert TABLE[service]["prefix"] + "_" == SERVICES[service].model_config["env_prefix"]
 
 
-@each
+@each_case
 def test_what_may_connect_is_the_call_graph(case: Case) -> None:
     if not case.values["networkPolicy"]["enabled"]:
         assert case.rendered.of_kind("NetworkPolicy") == []
@@ -49,7 +47,7 @@ def test_what_may_connect_is_the_call_graph(case: Case) -> None:
     assert allowed == links(case.values)
 
 
-@each
+@each_case
 def test_what_may_be_connected_to_is_the_call_graph(case: Case) -> None:
     if not case.values["networkPolicy"]["enabled"]:
         return
@@ -59,7 +57,7 @@ def test_what_may_be_connected_to_is_the_call_graph(case: Case) -> None:
     assert allowed == wanted | {Link("smoke-test", "edge", 8443)}
 
 
-@each
+@each_case
 def test_destinations_outside_are_those_that_are_used(case: Case) -> None:
     if not case.values["networkPolicy"]["enabled"]:
         return
@@ -78,10 +76,10 @@ def test_destinations_outside_are_those_that_are_used(case: Case) -> None:
         (component, tuple(destinations[target]["ports"]), str(destinations[target]["to"]))
         for component, target in external(case.values)
     }
-    assert rules - collector_rules(case) == wanted
+    assert rules == wanted | collector_rules(case) | canary_rules(case)
 
 
-@each
+@each_case
 def test_every_pod_is_under_a_policy_for_both_directions(case: Case) -> None:
     if not case.values["networkPolicy"]["enabled"]:
         return
@@ -100,7 +98,7 @@ def test_every_pod_is_under_a_policy_for_both_directions(case: Case) -> None:
         assert kinds == {"Ingress", "Egress"}, pod["metadata"]
 
 
-@each
+@each_case
 def test_names_are_resolved_at_the_cluster_s_dns_only(case: Case) -> None:
     dns = case.values["networkPolicy"]["dns"]
     for policy in policies(case):
@@ -178,3 +176,10 @@ def collector_rules(case: Case) -> set[tuple[str, tuple[int, ...], str]]:
         ("collector", tuple(port["port"] for port in rule["ports"]), str(rule["to"]))
         for rule in rules
     }
+
+
+def canary_rules(case: Case) -> set[tuple[str, tuple[int, ...], str]]:
+    """Where the analysis of a canary finds Prometheus."""
+    target = case.values["canary"]["prometheusEgress"]
+    rule = ("canary", tuple(target["ports"]), str(target["to"]))
+    return {rule} if has_analysis(case.values) else set()

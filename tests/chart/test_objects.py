@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.chart.cases import FILES, Case, all_cases
+from tests.support.chart.cases import FILES, Case, all_cases, each_case
 from tests.support.chart.references import documented, references
 from tests.support.chart.rendering import Object, name, render
 from tests.support.chart.validation import VERSIONS, errors, is_custom
@@ -15,7 +15,7 @@ CASES = all_cases()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("case", CASES, ids=str)
+@each_case
 def test_objects_are_valid_and_have_no_unknown_field(case: Case, version: str) -> None:
     objects = case.rendered.objects
     assert [error for one in objects for error in errors(one, version)] == []
@@ -34,18 +34,18 @@ def test_an_unknown_field_is_an_error() -> None:
         assert errors({**one, "spec": {**one["spec"], "replica": 1}}, VERSIONS[-1])
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@each_case
 def test_no_two_objects_have_the_same_name(case: Case) -> None:
     count = Counter((one["kind"], name(one)) for one in case.rendered.objects)
     assert [key for key, times in count.items() if times > 1] == []
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@each_case
 def test_all_objects_are_in_the_release_s_namespace(case: Case) -> None:
     assert {one["metadata"].get("namespace") for one in case.rendered.own} == {"rag"}
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@each_case
 def test_nothing_is_made_that_holds_a_secret(case: Case) -> None:
     secrets = [one for one in case.rendered.objects if one["kind"] == "Secret"]
     # Qdrant's chart makes one without content for a key that is in another Secret.
@@ -58,7 +58,7 @@ def test_rendering_twice_gives_the_same_bytes(files: str) -> None:
     assert render({}, FILES[files]).text == Case(files).rendered.text
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@each_case
 def test_what_a_pod_refers_to_exists_or_is_a_documented_secret(case: Case) -> None:
     rendered = case.rendered
     there = {(one["kind"], name(one)) for one in rendered.objects} | made(rendered.objects)
@@ -67,7 +67,7 @@ def test_what_a_pod_refers_to_exists_or_is_a_documented_secret(case: Case) -> No
     assert wanted - there - given == set()
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@each_case
 def test_services_monitors_and_scalers_select_what_exists(case: Case) -> None:
     rendered = case.rendered
     templates = [one["spec"]["template"] for one in rendered.workloads]
@@ -84,7 +84,7 @@ def test_services_monitors_and_scalers_select_what_exists(case: Case) -> None:
         assert (target["kind"], target["name"]) in workloads
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@each_case
 def test_a_monitor_s_ports_are_those_of_the_services_that_it_selects(case: Case) -> None:
     services = case.rendered.of_kind("Service")
     for monitor in case.rendered.of_kind("ServiceMonitor"):

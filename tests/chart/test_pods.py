@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.chart.cases import Case, all_cases
+from tests.support.chart.cases import Case, all_cases, each_case
 from tests.support.chart.rendering import Object, containers, name
 
 CASES = all_cases()
-each = pytest.mark.parametrize("case", CASES, ids=str)
 RESOURCES = {"cpu", "memory", "ephemeral-storage"}
 
 
@@ -19,7 +18,7 @@ def all_containers(case: Case) -> Iterator[tuple[str, Object]]:
             yield f"{pod}/{container['name']}", container
 
 
-@each
+@each_case
 def test_every_container_has_requests_and_limits(case: Case) -> None:
     for place, container in all_containers(case):
         resources = container["resources"]
@@ -27,7 +26,7 @@ def test_every_container_has_requests_and_limits(case: Case) -> None:
         assert resources["limits"].keys() >= RESOURCES, place
 
 
-@each
+@each_case
 def test_no_request_is_over_its_limit(case: Case) -> None:
     for place, container in all_containers(case):
         for resource, request in container["resources"]["requests"].items():
@@ -35,7 +34,7 @@ def test_no_request_is_over_its_limit(case: Case) -> None:
             assert amount(request) <= amount(limit), (place, resource)
 
 
-@each
+@each_case
 def test_every_container_is_restricted(case: Case) -> None:
     for place, container in all_containers(case):
         context = container["securityContext"]
@@ -49,7 +48,7 @@ def test_every_container_is_restricted(case: Case) -> None:
         }, place
 
 
-@each
+@each_case
 def test_every_pod_runs_as_a_user_and_shares_nothing_of_its_node(case: Case) -> None:
     for pod, spec in case.rendered.pods:
         context = spec["securityContext"]
@@ -60,7 +59,7 @@ def test_every_pod_runs_as_a_user_and_shares_nothing_of_its_node(case: Case) -> 
         assert not [volume for volume in spec["volumes"] if "hostPath" in volume], pod
 
 
-@each
+@each_case
 def test_the_only_token_in_a_pod_is_for_vault(case: Case) -> None:
     vault = case.values["vault"]
     for pod, spec in case.rendered.pods:
@@ -76,7 +75,7 @@ def test_the_only_token_in_a_pod_is_for_vault(case: Case) -> None:
         assert account["automountServiceAccountToken"] is False
 
 
-@each
+@each_case
 def test_written_folders_are_limited_and_all_others_read_only(case: Case) -> None:
     for pod, spec in case.rendered.pods:
         volumes = {volume["name"]: volume for volume in spec["volumes"]}
@@ -90,7 +89,7 @@ def test_written_folders_are_limited_and_all_others_read_only(case: Case) -> Non
                 assert not secret or mount["readOnly"] is True, (pod, mount)
 
 
-@each
+@each_case
 def test_every_mount_has_its_volume(case: Case) -> None:
     claims = {
         (name(one), claim["metadata"]["name"])
@@ -106,7 +105,7 @@ def test_every_mount_has_its_volume(case: Case) -> None:
             assert len({m["mountPath"] for m in mounts}) == len(mounts), pod
 
 
-@each
+@each_case
 def test_probes_of_three_meanings(case: Case) -> None:
     for workload in case.rendered.workloads:
         for container in workload["spec"]["template"]["spec"]["containers"]:
@@ -139,7 +138,7 @@ def test_services_are_asked_for_three_different_things(component: str) -> None:
         }
 
 
-@each
+@each_case
 def test_rollouts_take_no_pod_away_before_another_is_ready(case: Case) -> None:
     for one in case.rendered.of_kind("Deployment"):
         strategy = one["spec"].get("strategy", {})
@@ -150,7 +149,7 @@ def test_rollouts_take_no_pod_away_before_another_is_ready(case: Case) -> None:
         assert strategy["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}, name(one)
 
 
-@each
+@each_case
 def test_pods_have_time_to_drain(case: Case) -> None:
     values = case.values
     for one in case.rendered.workloads:
@@ -166,14 +165,14 @@ def test_pods_have_time_to_drain(case: Case) -> None:
         assert spec["terminationGracePeriodSeconds"] > needed, name(one)
 
 
-@each
+@each_case
 def test_spreading_is_a_preference(case: Case) -> None:
     for pod, spec in case.rendered.pods:
         for constraint in spec.get("topologySpreadConstraints", ()):
             assert constraint["whenUnsatisfiable"] == "ScheduleAnyway", pod
 
 
-@each
+@each_case
 def test_replicated_pods_are_spread(case: Case) -> None:
     for one in case.rendered.workloads:
         if one["metadata"]["labels"]["app.kubernetes.io/name"] in ("redis", "collector"):
@@ -185,7 +184,7 @@ def test_replicated_pods_are_spread(case: Case) -> None:
             assert constraint["labelSelector"] == one["spec"]["selector"]
 
 
-@each
+@each_case
 def test_budgets_allow_a_disruption_and_never_protect_a_single_pod(case: Case) -> None:
     rendered = case.rendered
     budgets = {name(one): one["spec"] for one in rendered.of_kind("PodDisruptionBudget")}
@@ -201,7 +200,7 @@ def test_budgets_allow_a_disruption_and_never_protect_a_single_pod(case: Case) -
     assert budgets.keys() == {pod for pod, count in minimum.items() if count > 1} - single
 
 
-@each
+@each_case
 def test_a_scaled_workload_sets_no_number_of_pods(case: Case) -> None:
     rendered = case.rendered
     scaled = {

@@ -80,7 +80,6 @@ EDGE = {
     "metrics_port": "the Service and the NetworkPolicy name it",
     "gateways": _ADDRESS,
     "pages": _ADDRESS,
-    "lanes": "canary",
     "gateway_tls": "services always use mutual TLS",
     "gateway_name": "the name in the gateway's certificate",
     "lanes": "canary.enabled",

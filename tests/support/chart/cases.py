@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 import yaml
+from _pytest.mark import ParameterSet
 from allpairspy import AllPairs
 from tools.chart.package import SOURCE, values_files
 from tools.chart.schema import default_values, merged
@@ -111,3 +113,14 @@ def _case(row: Mapping[str, str]) -> Case:
 def all_cases() -> list[Case]:
     """The values files as they are, and the combinations."""
     return [*plain(), *pairwise()]
+
+
+def parameters(cases: Sequence[Case]) -> list[ParameterSet]:
+    """The cases for a parametrized test; one process runs all tests of a case, and renders it once."""
+    return [
+        pytest.param(case, id=str(case), marks=pytest.mark.xdist_group(str(case))) for case in cases
+    ]
+
+
+# For tests of what holds in every case.
+each_case = pytest.mark.parametrize("case", parameters(all_cases()))

@@ -6,17 +6,13 @@ from typing import Any
 
 from tools.chart.settings import SERVICES
 
-# Ports of programs that are not ours, by component.
-REDIS, OTLP, QDRANT, QDRANT_PEERS, EDGE, COMPANION, ENVOY_METRICS = (
-    6379,
-    4317,
-    (6333, 6334),
-    6335,
-    8443,
-    50075,
-    9902,
-)
-COLLECTOR_METRICS = 8888
+from rag_edge.companion.settings import Settings as Companion
+
+# Ports of programs that are not ours, and of those that have no settings class of a service.
+REDIS, OTLP, COLLECTOR_METRICS, QDRANT_PEERS = 6379, 4317, 8888, 6335
+QDRANT = (6333, 6334)
+EDGE, ENVOY_METRICS, COMPANION = 8443, 9902, Companion.model_fields["http_port"].default
+CANARY = 50076
 
 
 @dataclass(frozen=True, order=True)
@@ -60,6 +56,8 @@ def links(values: dict[str, Any]) -> set[Link]:
     if values["collector"]["enabled"]:
         result |= {Link(sender, "collector", OTLP) for sender in (*SERVICES, "edge")}
         result.add(Link("monitoring", "collector", COLLECTOR_METRICS))
+    if has_analysis(values):
+        result |= {Link("edge", "canary", CANARY), Link("monitoring", "canary", CANARY)}
     if values["qdrant"]["enabled"]:
         result |= {Link("retriever", "qdrant", port) for port in QDRANT}
         result |= {Link("qdrant", "qdrant", QDRANT_PEERS), Link("monitoring", "qdrant", QDRANT[0])}
@@ -75,12 +73,25 @@ def external(values: dict[str, Any]) -> set[tuple[str, str]]:
     if values["index"]["engine"] == "server" and values["index"]["url"]:
         result.add(("retriever", "qdrant"))
     if values["vault"]["address"]:
-        result |= {(component, "vault") for component in (*SERVICES, "edge")}
+        result |= {(component, "vault") for component in SERVICES}
+    if values["tls"]["mode"] == "vault":
+        result.add(("edge", "vault"))
     if values["telemetry"]["endpoint"]:
         result |= {(component, "telemetry") for component in (*SERVICES, "edge")}
     if components["generator"]["settings"].get("openai_url"):
         result.add(("generator", "llm"))
+    if components["gateway"]["settings"].get("issuers") or values["edge"]["settings"].get(
+        "providers"
+    ):
+        result |= {("gateway", "issuers"), ("edge", "issuers")}
+    if components["embedder"]["settings"].get("reranker"):
+        result.add(("embedder", "models"))
     return result
+
+
+def has_analysis(values: dict[str, Any]) -> bool:
+    """Whether a program of ours compares the lanes."""
+    return bool(values["canary"]["enabled"] and values["canary"]["provider"] == "envoy")
 
 
 def _default(service: str, setting: str) -> Any:

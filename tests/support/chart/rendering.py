@@ -59,7 +59,8 @@ class Rendered:
     @property
     def pods(self) -> list[tuple[str, Object]]:
         """Name and spec of each kind of pod, of the test's too."""
-        running = [(name(one), one["spec"]["template"]["spec"]) for one in self.workloads]
+        runs = [*self.workloads, *self.of_kind("Job")]
+        running = [(name(one), one["spec"]["template"]["spec"]) for one in runs]
         return [*running, *((name(one), one["spec"]) for one in self.of_kind("Pod"))]
 
 
