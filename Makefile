@@ -18,7 +18,7 @@ export TORCH TORCH_INDEX
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help run models llama clean test-unit test cluster test-long check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench alarms pictures release go-nogo
+.PHONY: help run models llama clean test-unit test cluster test-long chart check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench alarms pictures release go-nogo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,10 @@ test: $(READY) ## run all tests, with real engines, models and processes; TESTS=
 	@$(BIN)/python -m rag_embedder.models.prepare_model
 	@$(BIN)/pytest $(SHARED) $(if $(TESTS),$(if $(findstring tests/cluster,$(TESTS)),,--ignore=tests/cluster) $(TESTS),--ignore=tests/cluster --ignore=tests/chart $(call junit,test))
 
+chart: $(READY) ## write the chart to build/chart/rag, and render, validate and scan each combination of its switches
+	@$(BIN)/python -m tools.chart.package
+	@$(BIN)/pytest $(SHARED) $(or $(TESTS),tests/chart $(call junit,chart))
+
 cluster: $(READY) ## install the chart into Kubernetes clusters on this machine, drain, upgrade and roll back; CONTRIBUTING.md names the programs
 	@$(BIN)/pytest $(SHARED) $(or $(TESTS),tests/cluster $(call junit,cluster))
 
@@ -90,13 +94,14 @@ types: $(READY) ## run mypy in strict mode
 security: $(READY) ## scan for unsafe code, secrets, private keys and known vulnerabilities; AUDIT_REQUIRED=true fails without the vulnerability database
 	@$(BIN)/python -m tools.security
 
-protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, the chart's schema, docs/metrics.md
+protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, the chart's schema, docs/metrics.md, docs/chart.md
 	@$(BIN)/python -m tools.contracts.stubs --check
 	@$(BIN)/python -m tools.docs.openapi --check
 	@$(BIN)/python -m tools.contracts.descriptors --check
 	@$(BIN)/python -m tools.dashboards --check
 	@$(BIN)/python -m tools.docs.metrics --check
 	@$(BIN)/python -m tools.chart.schema --check
+	@$(BIN)/python -m tools.chart.page --check
 	@$(BIN)/python -m tools.delivery.argo --check
 
 ##@ Generate
@@ -111,11 +116,12 @@ openapi: $(READY) ## generate docs/openapi.json and the edge's protobuf descript
 	@$(BIN)/python -m tools.docs.openapi
 	@$(BIN)/python -m tools.contracts.descriptors
 
-settings: $(READY) ## generate docs/settings.md, docs/errors.md, docs/metrics.md, the .env templates, and the chart's schema and metrics
+settings: $(READY) ## generate docs/settings.md, docs/errors.md, docs/metrics.md, docs/chart.md, the .env templates, and the chart's schema and metrics
 	@$(BIN)/python -m tools.docs.settings
 	@$(BIN)/python -m tools.docs.errors
 	@$(BIN)/python -m tools.docs.metrics
 	@$(BIN)/python -m tools.chart.schema
+	@$(BIN)/python -m tools.chart.page
 	@$(BIN)/python -m tools.delivery.argo
 
 dashboards: $(READY) ## generate the Grafana dashboards

@@ -57,6 +57,7 @@ FOLLOWING = (
 )
 APART = (
     Lock("edge", groups=("edge",)),
+    Lock("checkov", groups=("checkov",)),
     Lock("build", groups=("build",)),
     Lock("pip", groups=("pip",)),
 )

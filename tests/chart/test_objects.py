@@ -24,7 +24,8 @@ def test_objects_are_valid_and_have_no_unknown_field(case: Case, version: str) -
 def test_custom_objects_are_compared_with_their_definitions() -> None:
     kinds = {one["kind"] for case in CASES for one in case.rendered.objects if is_custom(one)}
     assert kinds == {
-        *("Certificate", "ExternalSecret", "PrometheusRule", "ScaledObject", "ServiceMonitor")
+        *("AnalysisTemplate", "BackendTLSPolicy", "Certificate", "ExternalSecret", "GRPCRoute"),
+        *("PrometheusRule", "Rollout", "ScaledObject", "ServiceMonitor"),
     }
 
 
@@ -70,7 +71,8 @@ def test_what_a_pod_refers_to_exists_or_is_a_documented_secret(case: Case) -> No
 @each_case
 def test_services_monitors_and_scalers_select_what_exists(case: Case) -> None:
     rendered = case.rendered
-    templates = [one["spec"]["template"] for one in rendered.workloads]
+    running = [*rendered.workloads, *rendered.of_kind("Job")]
+    templates = [one["spec"]["template"] for one in running]
     for service in rendered.of_kind("Service"):
         pods = [one for one in templates if selects(service["spec"]["selector"], one)]
         assert pods, name(service)
@@ -78,7 +80,8 @@ def test_services_monitors_and_scalers_select_what_exists(case: Case) -> None:
             port["name"] for pod in pods for c in pod["spec"]["containers"] for port in c["ports"]
         }
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
-    workloads = {(one["kind"], name(one)) for one in rendered.workloads}
+    scaled = [*rendered.workloads, *rendered.of_kind("Rollout")]
+    workloads = {(one["kind"], name(one)) for one in scaled}
     for scaler in rendered.of_kind("HorizontalPodAutoscaler", "ScaledObject"):
         target = scaler["spec"]["scaleTargetRef"]
         assert (target["kind"], target["name"]) in workloads

@@ -59,6 +59,11 @@ SECRETS = (
     ),
     Secret(("token",), "for helm test, if test.tokenSecret is empty", name="RELEASE-test-token"),
     Secret(("token",), "for helm test", path="test.tokenSecret"),
+    Secret(
+        ("the value of test.caSecret.key",),
+        "for helm test, if a private authority issued the edge's certificate for clients",
+        path="test.caSecret.name",
+    ),
     Secret((".dockerconfigjson",), "for a registry with a login", path="image.pullSecrets"),
     Secret(
         ("the reference's key",),
