@@ -8,6 +8,8 @@ READY := $(VENV)/.test
 # Processes that share the tests, file by file; each may need 2 GB.
 WORKERS ?= 2
 SHARED := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+# The result of a whole run, for `make go-nogo`: its suite's name is the commit, with "-dirty" if files were changed.
+junit = --junitxml=build/junit/$(1).xml -o junit_suite_name=$$(git describe --always --abbrev=40 --exclude='*' --dirty 2>/dev/null || echo unknown)
 requested = $(if $(filter-out 0,$($(1))),$(VENV)/.$(2))
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -16,7 +18,7 @@ export TORCH TORCH_INDEX
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help run models llama clean test-unit test cluster test-long check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench alarms pictures
+.PHONY: help run models llama clean test-unit test cluster test-long check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench alarms pictures release go-nogo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,10 +59,10 @@ test-unit: $(READY) ## run the unit tests, without processes and ports, within a
 # The tests of a cluster are a target of their own.
 test: $(READY) ## run all tests, with real engines, models and processes; TESTS=tests/e2e selects some
 	@$(BIN)/python -m rag_embedder.models.prepare_model
-	@$(BIN)/pytest $(SHARED) $(if $(findstring tests/cluster,$(TESTS)),,--ignore=tests/cluster) $(TESTS)
+	@$(BIN)/pytest $(SHARED) $(if $(TESTS),$(if $(findstring tests/cluster,$(TESTS)),,--ignore=tests/cluster) $(TESTS),--ignore=tests/cluster --ignore=tests/chart $(call junit,test))
 
 cluster: $(READY) ## install the chart into Kubernetes clusters on this machine, drain, upgrade and roll back; CONTRIBUTING.md names the programs
-	@$(BIN)/pytest $(SHARED) $(or $(TESTS),tests/cluster)
+	@$(BIN)/pytest $(SHARED) $(or $(TESTS),tests/cluster $(call junit,cluster))
 
 test-long: $(READY) ## run the slow tests: 100,000 random calls of several tenants, alarms, long fuzzing
 	@$(BIN)/python -m rag_embedder.models.prepare_model
@@ -72,12 +74,15 @@ check: $(READY) protos-check lint types security test cluster ## run everything 
 	@ONCE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 	@ONCE=1 VAULT=1 EDGE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 
-lint: $(READY) ## check formatting, lint rules, import contracts, and that the protobuf API breaks no client
+lint: $(READY) ## check formatting, lint rules, import contracts, workflows, and that the protobuf API breaks no client
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/buf lint
 	@$(BIN)/python -m tools.contracts.breaking
+	@$(BIN)/zizmor --offline --quiet --no-progress --persona pedantic --strict-collection .github
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yaml
 
 types: $(READY) ## run mypy in strict mode
 	@$(BIN)/mypy
@@ -85,12 +90,14 @@ types: $(READY) ## run mypy in strict mode
 security: $(READY) ## scan for unsafe code, secrets, private keys and known vulnerabilities; AUDIT_REQUIRED=true fails without the vulnerability database
 	@$(BIN)/python -m tools.security
 
-protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, docs/metrics.md
+protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, the chart's schema, docs/metrics.md
 	@$(BIN)/python -m tools.contracts.stubs --check
 	@$(BIN)/python -m tools.docs.openapi --check
 	@$(BIN)/python -m tools.contracts.descriptors --check
 	@$(BIN)/python -m tools.dashboards --check
 	@$(BIN)/python -m tools.docs.metrics --check
+	@$(BIN)/python -m tools.chart.schema --check
+	@$(BIN)/python -m tools.delivery.argo --check
 
 ##@ Generate
 format: $(READY) ## format the code and apply safe lint fixes
@@ -104,10 +111,12 @@ openapi: $(READY) ## generate docs/openapi.json and the edge's protobuf descript
 	@$(BIN)/python -m tools.docs.openapi
 	@$(BIN)/python -m tools.contracts.descriptors
 
-settings: $(READY) ## generate docs/settings.md, docs/errors.md, docs/metrics.md and the .env templates
+settings: $(READY) ## generate docs/settings.md, docs/errors.md, docs/metrics.md, the .env templates, and the chart's schema and metrics
 	@$(BIN)/python -m tools.docs.settings
 	@$(BIN)/python -m tools.docs.errors
 	@$(BIN)/python -m tools.docs.metrics
+	@$(BIN)/python -m tools.chart.schema
+	@$(BIN)/python -m tools.delivery.argo
 
 dashboards: $(READY) ## generate the Grafana dashboards
 	@$(BIN)/python -m tools.dashboards
@@ -117,6 +126,15 @@ protos-release: $(READY) ## record the protobuf API as released, the baseline fo
 
 lock: $(READY) ## update requirements/ to the newest versions that pyproject.toml allows, with hashes
 	@$(BIN)/python -m tools.lock
+
+##@ Release
+release: $(READY) ## build, package and describe VERSION in build/release/VERSION; publishes nothing; DIGESTS=FILE takes images that are already pushed, to REGISTRY
+	@$(BIN)/python -m tools.release.checks "$(VERSION)"
+	@$(if $(DIGESTS),,$(MAKE) --no-print-directory images)
+	@$(BIN)/python -m tools.release "$(VERSION)" $(if $(DIGESTS),--digests "$(DIGESTS)") $(if $(REGISTRY),--registry "$(REGISTRY)")
+
+go-nogo: $(READY) ## run the checklist before a release: go, no-go or not verified for each item, with evidence, in build/go-nogo.md; RUN=all runs tests, load and drills too
+	@$(BIN)/python -m tools.gonogo $(if $(filter all,$(RUN)),--all)
 
 ##@ Measure
 eval: $(VENV)/.run ## measure answer and search quality on the data sets in DATA; writes docs/quality.md

@@ -1,4 +1,4 @@
-"""Whether the contracts in protos/ break a caller of the released ones; --release notes them as released.
+"""Runs `buf breaking` on protos/ against the released contracts; --release records them as released.
 
 The released contracts are a buf image, protos/released.binpb: it needs no history and no network.
 """
@@ -15,13 +15,18 @@ CURRENT = ROOT / "build" / "contracts.binpb"
 
 
 def main() -> int:
-    provide_googleapis()
     if "--release" in sys.argv:
-        return _buf("build", "--exclude-source-info", "--output", str(RELEASED))
-    return _buf("build", "--output", str(CURRENT)) or _buf(
+        return build(RELEASED, "--exclude-source-info")
+    return build(CURRENT) or _buf(
         *("breaking", str(CURRENT), "--against", str(RELEASED)),
         *("--config", str(ROOT / "buf.yaml")),
     )
+
+
+def build(target: Path, *options: str) -> int:
+    """Write the contracts as a buf image; the exit code of `buf build`."""
+    provide_googleapis()
+    return _buf("build", *options, "--output", str(target))
 
 
 def _buf(*arguments: str) -> int:

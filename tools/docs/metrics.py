@@ -9,6 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from rag_common.identity import certificate_gauge, secrets_gauges
 from rag_common.observability.metrics import COUNTS, SECONDS, SHARES, Metrics
+from rag_delivery.metrics import CanaryMetrics
 from tools import ROOT
 from tools.generated import write_or_check
 
@@ -74,6 +75,7 @@ def page() -> Iterator[str]:
     yield from section("Every process", process())
     for service in services():
         yield from section(service, own(service))
+    yield from section("The analysis of a canary", declared(CanaryMetrics))
 
 
 def services() -> list[str]:

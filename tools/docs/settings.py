@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from rag_common.settings import ServiceSettings
 from rag_common.vault.settings import VaultSettings
+from rag_edge.companion.settings import Settings as CompanionSettings
 from rag_embedder.settings import Settings as EmbedderSettings
 from rag_gateway.settings import Settings as GatewaySettings
 from rag_generator.settings import Settings as GeneratorSettings
@@ -102,6 +103,24 @@ def page() -> Iterator[str]:
         own = {n: f for n, f in fields.items() if n not in shared or n in own_ports}
         yield from ["", f"## {name}", ""]
         yield from table(prefix, own)
+    yield from companion()
+
+
+def companion() -> Iterator[str]:
+    """The section of the program beside Envoy, which is no service but logs in to Vault like one."""
+    yield from [
+        "",
+        "## edge",
+        "",
+        "Of `python -m rag_edge.companion`, which drains Envoy and keeps its certificates current "
+        "([deploy/envoy](../deploy/envoy/README.md)). Settings of every service apply: those of Vault, of "
+        "logs, `EDGE_HOST`, `EDGE_REGION`, `EDGE_TLS_TRUST_DOMAIN`, `EDGE_DRAIN_DELAY` and `EDGE_GRACE`. "
+        "Those of gRPC have no effect.",
+        "",
+    ]
+    own = set(CompanionSettings.model_fields) - set(VaultSettings.model_fields) | {"http_port"}
+    fields = {n: f for n, f in CompanionSettings.model_fields.items() if n in own}
+    yield from table("EDGE_", fields)
 
 
 def table(prefix: str, fields: dict[str, FieldInfo]) -> Iterator[str]:

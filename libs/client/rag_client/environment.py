@@ -21,6 +21,7 @@ TOKEN_FILE = "RAG_TOKEN_FILE"  # noqa: S105 - the name of a variable
 CA_FILES = ("RAG_CA_FILE", "RAG_CA")
 CERTIFICATE = "RAG_CERT_FILE"
 KEY = "RAG_KEY_FILE"
+SERVER_NAME = "RAG_SERVER_NAME"
 
 _TOKENS = (TOKEN, TOKEN_FILE)
 
@@ -48,6 +49,7 @@ def gateway(
         address,
         _authorities(variables) if tls is None else tls,
         certificate or _certificate(variables),
+        variables.get(SERVER_NAME) or "",
     )
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import Gauge
@@ -26,6 +27,34 @@ if TYPE_CHECKING:
 SecretGetter = Callable[[], str]
 
 _REFERENCE = re.compile(r"vault:([A-Za-z0-9/_-]+)#([A-Za-z0-9_-]+)")
+_FILE = "file:"
+
+
+class FileSecret:
+    """A secret in a file that another process maintains, such as a mounted Secret of Kubernetes.
+
+    The file is read at each call, without surrounding white space; the last text stays in use while it
+    is missing or empty. Raises SettingsInvalid if it is so at the start.
+    """
+
+    def __init__(self, path: Path, variable: str) -> None:
+        self._path = path
+        self._text = self._read()
+        if not self._text:
+            raise SettingsInvalid(f"{variable}: {path} is missing, empty or no text")
+
+    def __call__(self) -> str:
+        self._text = self._read() or self._text
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"FileSecret({self._path})"
+
+    def _read(self) -> str:
+        try:
+            return self._path.read_text("utf-8").strip()
+        except (OSError, ValueError):
+            return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +69,15 @@ class ServiceIdentity:
     optional_checks: Mapping[str, Check]
 
     async def secret(self, setting: SecretStr, variable: str) -> SecretGetter:
-        """A getter of the setting's value; for `vault:PATH#FIELD` it returns Vault's current value.
+        """A getter of the setting's value.
 
-        `variable` names the setting in errors. Raises SettingsInvalid if the reference is invalid or
-        names no secret, Unavailable if Vault does not answer.
+        For `vault:PATH#FIELD` it returns Vault's current value, and for `file:PATH` the file's current
+        text. `variable` names the setting in errors. Raises SettingsInvalid if the reference is invalid
+        or names no secret, Unavailable if Vault does not answer.
         """
         text = setting.get_secret_value()
+        if text.startswith(_FILE):
+            return FileSecret(Path(text.removeprefix(_FILE)), variable)
         if not text.startswith("vault:"):
             return lambda: text
         match = _REFERENCE.fullmatch(text)

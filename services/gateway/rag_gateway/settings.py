@@ -118,7 +118,7 @@ class Settings(VaultSettings):
     )
     redis_username: str = Field("", description="User of Redis; its default user if empty.")
     redis_password: SecretStr = Field(
-        SecretStr(""), description="Password of Redis, or vault:PATH#FIELD."
+        SecretStr(""), description="Password of Redis, or vault:PATH#FIELD, or file:PATH."
     )
     redis_ca_file: str = Field(
         "", description="CA file that verifies Redis's certificate; the system's CAs if empty."

@@ -32,7 +32,8 @@ class Settings(VaultSettings):
         "", description="Base URL of an OpenAI-compatible server, such as http://vllm:8000/v1."
     )
     openai_api_key: SecretStr = Field(
-        SecretStr(""), description="Its API key, if it requires one, or vault:PATH#FIELD."
+        SecretStr(""),
+        description="Its API key, if it requires one, or vault:PATH#FIELD, or file:PATH.",
     )
     openai_models: str = Field(
         "", description="Names of its models that requests may use, separated by commas."

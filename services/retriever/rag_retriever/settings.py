@@ -45,7 +45,8 @@ class Settings(VaultSettings):
         None, description="Private key of RETRIEVER_QDRANT_CERTIFICATE_FILE, PEM."
     )
     qdrant_api_key: SecretStr = Field(
-        SecretStr(""), description="API key of the Qdrant server, or vault:PATH#FIELD."
+        SecretStr(""),
+        description="API key of the Qdrant server, or vault:PATH#FIELD, or file:PATH.",
     )
     qdrant_timeout: int = Field(
         5, ge=1, le=300, description="Deadline of a call to the Qdrant server, in seconds."

@@ -1,3 +1,4 @@
 """The shared fixtures of edge."""
 
 from tests.support.edge.fixtures import *
+from tests.support.vault.fixtures import *

@@ -38,9 +38,9 @@ class Client(Access):
     included. A call that fails raises an AppError.
 
     An omitted argument is read from the environment, as by the command `rag`: RAG_TARGET; RAG_TOKEN or
-    RAG_TOKEN_FILE; RAG_CA_FILE; RAG_CERT_FILE with RAG_KEY_FILE. `environ` replaces the environment; {}
-    is an empty one. Raises OSError for a file that cannot be read, and ValueError for an invalid file or
-    variable.
+    RAG_TOKEN_FILE; RAG_CA_FILE; RAG_CERT_FILE with RAG_KEY_FILE; RAG_SERVER_NAME. `environ` replaces the
+    environment; {} is an empty one. Raises OSError for a file that cannot be read, and ValueError for an
+    invalid file or variable.
     """
 
     def __init__(

@@ -41,13 +41,15 @@ class Gateway:
 
     `tls` is True for the system's authorities, the path of a file of authorities (PEM), or False for
     plaintext. None means plaintext for a loopback address or a Unix socket without a client
-    certificate, and the system's authorities otherwise. Opening raises OSError for a file that cannot
+    certificate, and the system's authorities otherwise. `server_name` is the name in the gateway's
+    certificate if it is reached by another one. Opening raises OSError for a file that cannot
     be read, and ValueError for an invalid one.
     """
 
     target: str = DEFAULT_TARGET
     tls: Tls = None
     certificate: ClientCertificate | None = None
+    server_name: str = ""
 
     @property
     def authorities(self) -> Path | None:
@@ -97,6 +99,8 @@ class Gateway:
             # Retries are those of calls.py only.
             ("grpc.service_config_disable_resolution", 1),
         ]
+        if self.server_name and self.secured:
+            options.append(("grpc.ssl_target_name_override", self.server_name))
         if is_loopback(self.target):
             options.append(("grpc.enable_http_proxy", 0))
         return options

@@ -5,7 +5,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -158,12 +158,17 @@ def run(app: Callable[[], AbstractAsyncContextManager[object]]) -> None:
 
     If the settings or the environment are invalid, write one sentence to stderr and exit with 2.
     """
+    run_to_end(lambda: _until_signal(app))
+
+
+def run_to_end(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run the work to its end. What fails is reported as by `run`."""
     import uvloop
 
     # Files that the service writes are private, whatever the permissions of their folder.
     os.umask(0o077)
     try:
-        uvloop.run(_until_signal(app))
+        uvloop.run(work())
     except (SettingsInvalid, OSError, errors.AppError) as error:
         # The sentence comes last, where people look for it.
         logging.close()

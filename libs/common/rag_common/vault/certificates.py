@@ -29,10 +29,10 @@ _PART = "certificate"
 
 @dataclass(frozen=True, slots=True)
 class CertificateNames:
-    """A certificate's subject alternative names: DNS names, IP addresses, and a SPIFFE ID."""
+    """A certificate's subject alternative names: DNS names, IP addresses, and a SPIFFE ID if not empty."""
 
     dns: tuple[str, ...]
-    spiffe_id: str
+    spiffe_id: str = ""
     addresses: tuple[str, ...] = ()
 
     @classmethod
@@ -60,7 +60,7 @@ def _alternatives(names: CertificateNames) -> list[x509.GeneralName]:
     return [
         *(x509.DNSName(name) for name in names.dns),
         *(x509.IPAddress(ip_address(address)) for address in names.addresses),
-        x509.UniformResourceIdentifier(names.spiffe_id),
+        *(x509.UniformResourceIdentifier(uri) for uri in (names.spiffe_id,) if uri),
     ]
 
 
