@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster.chart import Chart
+from tests.support.cluster.chart import LANES, Chart
 from tests.support.cluster.control_plane import Cluster, CommandFailed
 from tests.support.cluster.readiness import ReadinessWatch, component
 from tests.support.cluster.release import Release, eventually
@@ -78,7 +78,7 @@ def test_every_object_is_valid_and_warns_of_nothing(
     name: str, chart: Chart, cluster: Cluster, regions: Mapping[str, Release]
 ) -> None:
     namespace = regions[name].namespace
-    words = [*values(chart, name), "--set", "canary.enabled=true"]
+    words = [*values(chart, name), *LANES]
     objects = chart.render(*words, namespace=namespace)
     wanted = [
         one for one in objects if (one["kind"], one["metadata"]["name"]) != ("Pod", QDRANT_TEST)
