@@ -1,0 +1,109 @@
+"""The gateway's autoscaler, driven by a metric that the test sets."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster.chart import Chart
+from tests.support.cluster.control_plane import Cluster
+from tests.support.cluster.external_metrics import ExternalMetrics, external_metrics
+from tests.support.cluster.release import Release, eventually
+from tests.support.cluster.surroundings import apply_overlay, create_secrets
+
+pytestmark = pytest.mark.xdist_group("simulated cluster")
+
+METRIC = "rag_rpc_server_in_flight"
+TARGET = 24
+# The controller looks every 15 s.
+PERIOD = 15.0
+DOWN_WINDOW = 25
+SECRETS = (
+    "rag-redis", "rag-signing-key", "rag-edge-public-tls", "rag-edge-tls", "rag-gateway-tls",
+    "rag-embedder-tls", "rag-retriever-tls", "rag-generator-tls",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def metrics(
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ExternalMetrics]:
+    with external_metrics(cluster, tmp_path_factory.mktemp("metrics")) as served:
+        served.values[METRIC] = 2.0 * TARGET
+        yield served
+
+
+@pytest.fixture(scope="module")
+def release(
+    cluster: Cluster, chart: Chart, quick: list[str], metrics: ExternalMetrics
+) -> Iterator[Release]:
+    """A release whose gateway has two to five pods, and gives up one that is not needed after a short window."""
+    namespace = apply_overlay(cluster, "staging", "rag-scaled")
+    create_secrets(cluster, namespace, SECRETS)
+    release = Release(cluster, chart, namespace)
+    scaling = "components.gateway.autoscaling"
+    settings = [f"{scaling}.enabled=true", f"{scaling}.minReplicas=2", f"{scaling}.maxReplicas=5"]
+    settings += [f"{scaling}.behavior.scaleDown.stabilizationWindowSeconds={DOWN_WINDOW}"]
+    words = [word for one in settings for word in ("--set", one)]
+    release.install(*chart.values("values-laptop.yaml"), *quick, *words)
+    eventually(lambda: wanted(release) == 2 and release.is_complete(), "the minimum is there")
+    yield release
+    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def wanted(release: Release) -> int:
+    """The number of gateways that the autoscaler set."""
+    words = ["get", "deployment", "rag-gateway", "--namespace", release.namespace]
+    return int(release.cluster.json(*words)["spec"]["replicas"])
+
+
+def history(release: Release, seconds: float) -> set[int]:
+    """The numbers of gateways that were wanted, for some time."""
+    end = time.monotonic() + seconds
+    seen = set()
+    while time.monotonic() < end:
+        seen.add(wanted(release))
+        time.sleep(1.0)
+    return seen
+
+
+def test_it_scales_up_at_once_and_down_after_its_window_without_flapping(
+    release: Release, metrics: ExternalMetrics
+) -> None:
+    metrics.values[METRIC] = 4.0 * TARGET
+    eventually(lambda: wanted(release) == 4, "four gateways are wanted", 3 * PERIOD)
+    eventually(release.is_complete, "four gateways are ready")
+
+    metrics.values[METRIC] = 0.0
+    assert history(release, DOWN_WINDOW - PERIOD) == {4}
+    # A load that returns within the window keeps the pods.
+    metrics.values[METRIC] = 4.0 * TARGET
+    assert history(release, PERIOD + 2) == {4}
+
+    metrics.values[METRIC] = 0.0
+    # The controller may have looked last up to a period ago.
+    assert history(release, DOWN_WINDOW - PERIOD) == {4}
+    eventually(lambda: wanted(release) == 2, "two gateways are wanted", 4 * PERIOD)
+
+
+def test_more_load_than_the_maximum_carries_stops_at_the_maximum(
+    release: Release, metrics: ExternalMetrics
+) -> None:
+    metrics.values[METRIC] = 40.0 * TARGET
+    eventually(lambda: wanted(release) == 5, "the maximum is wanted", 3 * PERIOD)
+    assert history(release, PERIOD + 2) == {5}
+
+
+def test_a_metric_that_is_gone_changes_nothing(release: Release, metrics: ExternalMetrics) -> None:
+    before = wanted(release)
+    del metrics.values[METRIC]
+    assert history(release, PERIOD + 2) == {before}
+
+
+def test_it_asks_for_the_pods_of_its_own_component_in_the_stable_lane(
+    release: Release, metrics: ExternalMetrics
+) -> None:
+    assert {name for name, _ in metrics.requests} == {METRIC}
+    selectors = {frozenset(labels.split(",")) for _, labels in metrics.requests}
+    assert selectors == {frozenset({"service=gateway", "lane=stable"})}
