@@ -12,7 +12,7 @@ from tests.support.cluster.surroundings import create_volumes, install_definitio
 # Kinds that the chart may use and Kubernetes lacks.
 KINDS = (
     "Certificate", "ServiceMonitor", "PrometheusRule", "ExternalSecret", "ScaledObject",
-    "Rollout", "AnalysisTemplate", "Gateway", "GRPCRoute", "HTTPRoute", "BackendTLSPolicy",
+    "Rollout", "AnalysisTemplate", "Gateway", "GRPCRoute", "BackendTLSPolicy",
 )  # fmt: skip
 STAGES = ("pod-create", "pod-init-container-running", "pod-init-container-completed", "pod-ready")
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -38,7 +37,7 @@ def metrics(
 def release(
     cluster: Cluster, chart: Chart, quick: list[str], metrics: ExternalMetrics
 ) -> Iterator[Release]:
-    """A release whose gateway has two to five pods, and gives up one that is not needed after a short window."""
+    """A release whose gateway has two to five pods, and gives up what it does not need after a short window."""
     namespace = apply_overlay(cluster, "staging", "rag-scaled")
     create_secrets(cluster, namespace, SECRETS)
     release = Release(cluster, chart, namespace)

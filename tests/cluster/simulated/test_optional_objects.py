@@ -32,7 +32,7 @@ SWITCHES = {
 ADDED = {
     "keda": {"ScaledObject": 5},
     "argoRollouts": {"Rollout": 2, "AnalysisTemplate": 1},
-    "gatewayApi": {"GRPCRoute": 1, "HTTPRoute": 1},
+    "gatewayApi": {"GRPCRoute": 1, "BackendTLSPolicy": 1},
     "externalSecrets": {"ExternalSecret": 1},
     "vault": {},
 }

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("simulated cluster")
 
 COMPONENTS = {"gateway", "embedder", "retriever", "generator", "edge"}
 STATELESS = COMPONENTS - {"retriever"}
-# kwok lets the containers of such a pod fail as those of a bad image do.
+# Its containers are never ready, as those of a bad image.
 FAILS = r"components.gateway.podAnnotations.pod-ready\.stage\.kwok\.x-k8s\.io/delay=10m"
 CLAIM = "index-rag-retriever-0"
 
@@ -93,8 +93,8 @@ def test_a_release_whose_pods_never_become_ready_is_rolled_back_and_old_pods_ser
 ) -> None:
     before, number = identities(release), revision(release)[0]
     with ReadinessWatch(release.cluster, release.namespace, "rag", tmp_path / "watch") as watch:
+        bad = ["--set", "components.gateway.settings.searches=8", "--set-string", FAILS]
         with pytest.raises(CommandFailed, match="rolled back"):
-            bad = ["--set", "components.gateway.settings.searches=8", "--set-string", FAILS]
             release.upgrade(*words, *bad, "--rollback-on-failure", seconds=25)
         eventually(lambda: identities(release) == before, "only the old pods are left")
     assert revision(release) == (number + 2, "deployed")

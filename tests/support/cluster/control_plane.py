@@ -99,11 +99,11 @@ class Cluster:
         self.kubectl("apply", *words, *(["--dry-run=server"] if dry_run else []), stdin=text)
 
     def names(self, namespace: str) -> set[str]:
-        """Every object of a namespace as kind/name, but for events."""
+        """Every object of a namespace as kind/name, but for events and the deprecated Endpoints."""
         kinds = self.kubectl(
             "api-resources", "--namespaced", "--verbs=list", "--output=name"
         ).split()
-        wanted = ",".join(one for one in kinds if not one.startswith("events"))
+        wanted = ",".join(one for one in kinds if not one.startswith(("events", "endpoints")))
         return set(self.kubectl("get", wanted, "--namespace", namespace, "--output=name").split())
 
     def _checked(self, program: str, words: Sequence[str], stdin: str, seconds: float) -> str:
