@@ -18,6 +18,7 @@ TARGET = 24
 # The controller looks every 15 s.
 PERIOD = 15.0
 DOWN_WINDOW = 25
+MIN, MAX = 2, 5
 SECRETS = (
     "rag-redis", "rag-signing-key", "rag-edge-public-tls", "rag-edge-tls", "rag-gateway-tls",
     "rag-embedder-tls", "rag-retriever-tls", "rag-generator-tls",
@@ -29,7 +30,7 @@ def metrics(
     cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ExternalMetrics]:
     with external_metrics(cluster, tmp_path_factory.mktemp("metrics")) as served:
-        served.values[METRIC] = 2.0 * TARGET
+        served.values[METRIC] = float(MIN * TARGET)
         yield served
 
 
@@ -42,11 +43,15 @@ def release(
     create_secrets(cluster, namespace, SECRETS)
     release = Release(cluster, chart, namespace)
     scaling = "components.gateway.autoscaling"
-    settings = [f"{scaling}.enabled=true", f"{scaling}.minReplicas=2", f"{scaling}.maxReplicas=5"]
+    settings = [
+        f"{scaling}.enabled=true",
+        f"{scaling}.minReplicas={MIN}",
+        f"{scaling}.maxReplicas={MAX}",
+    ]
     settings += [f"{scaling}.behavior.scaleDown.stabilizationWindowSeconds={DOWN_WINDOW}"]
     words = [word for one in settings for word in ("--set", one)]
     release.install(*chart.values("values-laptop.yaml"), *quick, *words)
-    eventually(lambda: wanted(release) == 2 and release.is_complete(), "the minimum is there")
+    eventually(lambda: wanted(release) == MIN and release.is_complete(), "the minimum is there")
     yield release
     cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
@@ -67,37 +72,25 @@ def history(release: Release, seconds: float) -> set[int]:
     return seen
 
 
-def test_it_scales_up_at_once_and_down_after_its_window_without_flapping(
-    release: Release, metrics: ExternalMetrics
-) -> None:
-    metrics.values[METRIC] = 4.0 * TARGET
-    eventually(lambda: wanted(release) == 4, "four gateways are wanted", 3 * PERIOD)
-    eventually(release.is_complete, "four gateways are ready")
-
-    metrics.values[METRIC] = 0.0
-    assert history(release, DOWN_WINDOW - PERIOD) == {4}
-    # A load that returns within the window keeps the pods.
-    metrics.values[METRIC] = 4.0 * TARGET
-    assert history(release, PERIOD + 2) == {4}
-
-    metrics.values[METRIC] = 0.0
-    # The controller may have looked last up to a period ago.
-    assert history(release, DOWN_WINDOW - PERIOD) == {4}
-    eventually(lambda: wanted(release) == 2, "two gateways are wanted", 4 * PERIOD)
-
-
-def test_more_load_than_the_maximum_carries_stops_at_the_maximum(
+def test_it_scales_up_to_its_maximum_and_down_after_its_window_without_flapping(
     release: Release, metrics: ExternalMetrics
 ) -> None:
     metrics.values[METRIC] = 40.0 * TARGET
-    eventually(lambda: wanted(release) == 5, "the maximum is wanted", 3 * PERIOD)
-    assert history(release, PERIOD + 2) == {5}
+    eventually(lambda: wanted(release) == MAX, "the maximum is wanted", 3 * PERIOD)
+    eventually(release.is_complete, "all gateways are ready")
 
-
-def test_a_metric_that_is_gone_changes_nothing(release: Release, metrics: ExternalMetrics) -> None:
-    before = wanted(release)
+    metrics.values[METRIC] = 0.0
+    assert history(release, DOWN_WINDOW - PERIOD) == {MAX}
+    # A load that returns within the window keeps the pods.
+    metrics.values[METRIC] = 40.0 * TARGET
+    assert history(release, PERIOD + 2) == {MAX}
+    # So does a metric that is gone.
     del metrics.values[METRIC]
-    assert history(release, PERIOD + 2) == {before}
+    assert history(release, PERIOD + 2) == {MAX}
+
+    metrics.values[METRIC] = 3.0 * TARGET
+    eventually(lambda: wanted(release) == 3, "three gateways are wanted", DOWN_WINDOW + 2 * PERIOD)
+    eventually(release.is_complete, "three gateways are ready")
 
 
 def test_it_asks_for_the_pods_of_its_own_component_in_the_stable_lane(

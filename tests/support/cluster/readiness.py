@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.cluster.control_plane import Cluster
+from tests.support.cluster.release import eventually
 
 Pod = Mapping[str, Any]
 
@@ -20,12 +21,18 @@ class ReadinessWatch:
 
     def __init__(self, cluster: Cluster, namespace: str, release: str, log: Path) -> None:
         self._cluster, self._log = cluster, log
-        self._words = ["get", "pods", "--namespace", namespace, "--watch", "--output-watch-events"]
-        self._words += ["--output", "json", "--selector", f"app.kubernetes.io/instance={release}"]
+        self._pods = namespace, f"app.kubernetes.io/instance={release}"
+        self._initial: set[str] = set()
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self._process = self._cluster.start_kubectl(*self._words, log=self._log)
+        namespace, selector = self._pods
+        pods = self._cluster.items("pods", namespace, selector)
+        self._initial = {pod["metadata"]["name"] for pod in pods}
+        words = ["get", "pods", "--namespace", namespace, "--selector", selector]
+        words += ["--watch", "--output-watch-events", "--output", "json"]
+        self._process = self._cluster.start_kubectl(*words, log=self._log)
+        eventually(lambda: self._initial <= self._seen(), "the watch shows all pods")
         return self
 
     def __exit__(
@@ -38,23 +45,26 @@ class ReadinessWatch:
             os.killpg(self._process.pid, signal.SIGTERM)
             self._process.wait(10)
 
-    def fewest(self, components: set[str]) -> dict[str, int]:
-        """The smallest number of ready pods of each component, after all had one.
+    def fewest(self) -> dict[str, int]:
+        """The smallest number of ready pods of each component that was there at the begin.
 
         A pod that is ending is not ready: no call is sent to it.
         """
         pods: dict[str, Pod] = {}
+        seen: set[str] = set()
         counts: list[Counter[str]] = []
         for event in self._events():
-            pod = event["object"]
-            pods[pod["metadata"]["name"]] = pod
+            name = event["object"]["metadata"]["name"]
+            pods[name] = event["object"]
+            seen.add(name)
             if event["type"] == "DELETED":
-                del pods[pod["metadata"]["name"]]
-            now = Counter(component(one) for one in pods.values() if is_ready(one))
-            if counts or components <= set(now):
-                counts.append(now)
-        assert counts, f"not all of {sorted(components)} were ready at the begin"
-        return {name: min(now[name] for now in counts) for name in components}
+                del pods[name]
+            if self._initial <= seen:
+                counts.append(Counter(component(one) for one in pods.values() if is_ready(one)))
+        return {name: min(now[name] for now in counts) for name in counts[0]}
+
+    def _seen(self) -> set[str]:
+        return {event["object"]["metadata"]["name"] for event in self._events()}
 
     def _events(self) -> Iterator[dict[str, Any]]:
         text, decoder = self._log.read_text(), json.JSONDecoder()

@@ -32,9 +32,11 @@ class Release:
         """Return to a revision, and return when its pods are ready."""
         return self.helm("rollback", str(revision), *_waiting(seconds))
 
-    def uninstall(self, seconds: int = 120) -> str:
-        """Remove it, and return when its objects are gone."""
-        return self.helm("uninstall", *_waiting(seconds))
+    def uninstall(self, seconds: int = 120) -> None:
+        """Remove it, and let its pods end, which simulated ones do after a random part of their grace period."""
+        self.helm("uninstall", *_waiting(seconds))
+        words = ["--namespace", self.namespace, "--selector", self.selector, "--grace-period=1"]
+        self.cluster.kubectl("delete", "pods", *words)
 
     def helm(self, action: str, *words: str) -> str:
         """Run `helm ACTION` for this release."""
