@@ -13,15 +13,15 @@ junit = --junitxml=build/junit/$(1).xml -o junit_suite_name=$$(git describe --al
 requested = $(if $(filter-out 0,$($(1))),$(VENV)/.$(2))
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export TORCH TORCH_INDEX
+export TORCH TORCH_INDEX BASE BUILD_BASE
 # Each process would compile all it imports anew, and tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help run models llama clean test-unit test cluster test-long check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench alarms pictures release go-nogo
+.PHONY: help run models llama clean test-unit test chart cluster test-long check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench alarms pictures images release go-nogo
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z%-]+:.*## / {printf "  %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.run: pyproject.toml libs/client/pyproject.toml libs/cli/pyproject.toml requirements/run.txt requirements/build.txt
 $(VENV)/.vault: $(VENV)/.run requirements/vault.txt
@@ -127,7 +127,13 @@ protos-release: $(READY) ## record the protobuf API as released, the baseline fo
 lock: $(READY) ## update requirements/ to the newest versions that pyproject.toml allows, with hashes
 	@$(BIN)/python -m tools.lock
 
-##@ Release
+##@ Deliver
+images: $(READY) ## build the images of the services into build/images, with Docker or buildah; BASE=NAME@sha256:DIGEST selects what they run on
+	@$(BIN)/python -m tools.images
+
+image-%: $(READY) ## build one image: image-gateway, image-embedder, image-embedder-torch, image-retriever, image-generator
+	@$(BIN)/python -m tools.images $*
+
 release: $(READY) ## build, package and describe VERSION in build/release/VERSION; publishes nothing; DIGESTS=FILE takes images that are already pushed, to REGISTRY
 	@$(BIN)/python -m tools.release.checks "$(VERSION)"
 	@$(if $(DIGESTS),,$(MAKE) --no-print-directory images)

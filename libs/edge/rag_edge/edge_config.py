@@ -83,6 +83,7 @@ class EdgeConfig:
     host: str = "127.0.0.1"
     port: int = 8443
     node: str = "edge"
+    region: str = ""
     # Folders: tls.crt and tls.key for clients; tls.crt, tls.key and ca.crt for the gateway.
     certificates: str = "/certificates"
     identity: str = "/identity"
