@@ -33,7 +33,7 @@ class Release:
         return self.helm("rollback", str(revision), *_waiting(seconds))
 
     def uninstall(self, seconds: int = 120) -> None:
-        """Remove it, and let its pods end, which simulated ones do after a random part of their grace period."""
+        """Remove it, and end its pods; simulated ones take a random part of their grace period."""
         self.helm("uninstall", *_waiting(seconds))
         words = ["--namespace", self.namespace, "--selector", self.selector, "--grace-period=1"]
         self.cluster.kubectl("delete", "pods", *words)
