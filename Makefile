@@ -13,15 +13,15 @@ junit = --junitxml=build/junit/$(1).xml -o junit_suite_name=$$(git describe --al
 requested = $(if $(filter-out 0,$($(1))),$(VENV)/.$(2))
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export TORCH TORCH_INDEX
+export TORCH TORCH_INDEX BASE BUILD_BASE
 # Each process would compile all it imports anew, and tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help run models llama clean test-unit test test-long check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench alarms pictures release go-nogo
+.PHONY: help run models llama clean test-unit test chart cluster test-long check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench alarms pictures images release go-nogo
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z%-]+:.*## / {printf "  %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.run: pyproject.toml libs/client/pyproject.toml libs/cli/pyproject.toml requirements/run.txt requirements/build.txt
 $(VENV)/.vault: $(VENV)/.run requirements/vault.txt
@@ -56,9 +56,13 @@ clean: ## remove the environment, build output and tool caches; data in .rag sta
 test-unit: $(READY) ## run the unit tests, without processes and ports, within a minute
 	@$(BIN)/pytest $(SHARED) tests/unit
 
+# The tests of a cluster are a target of their own.
 test: $(READY) ## run all tests, with real engines, models and processes; TESTS=tests/e2e selects some
 	@$(BIN)/python -m rag_embedder.models.prepare_model
-	@$(BIN)/pytest $(SHARED) $(if $(TESTS),$(TESTS),$(call junit,test))
+	@$(BIN)/pytest $(SHARED) $(if $(TESTS),$(if $(findstring tests/cluster,$(TESTS)),,--ignore=tests/cluster) $(TESTS),--ignore=tests/cluster --ignore=tests/chart $(call junit,test))
+
+cluster: $(READY) ## install the chart into Kubernetes clusters on this machine, drain, upgrade and roll back; CONTRIBUTING.md names the programs
+	@$(BIN)/pytest $(SHARED) $(or $(TESTS),tests/cluster $(call junit,cluster))
 
 test-long: $(READY) ## run the slow tests: 100,000 random calls of several tenants, alarms, long fuzzing
 	@$(BIN)/python -m rag_embedder.models.prepare_model
@@ -66,7 +70,7 @@ test-long: $(READY) ## run the slow tests: 100,000 random calls of several tenan
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest tests/unit/fuzz tests/component/fuzz tests/e2e/test_openapi.py
 
 ##@ Check
-check: $(READY) protos-check lint types security test ## run everything that CI runs
+check: $(READY) protos-check lint types security test cluster ## run everything that CI runs
 	@ONCE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 	@ONCE=1 VAULT=1 EDGE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 
@@ -93,6 +97,7 @@ protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI
 	@$(BIN)/python -m tools.dashboards --check
 	@$(BIN)/python -m tools.docs.metrics --check
 	@$(BIN)/python -m tools.chart.schema --check
+	@$(BIN)/python -m tools.delivery.argo --check
 
 ##@ Generate
 format: $(READY) ## format the code and apply safe lint fixes
@@ -106,11 +111,12 @@ openapi: $(READY) ## generate docs/openapi.json and the edge's protobuf descript
 	@$(BIN)/python -m tools.docs.openapi
 	@$(BIN)/python -m tools.contracts.descriptors
 
-settings: $(READY) ## generate docs/settings.md, docs/errors.md, docs/metrics.md, the .env templates and the chart's schema
+settings: $(READY) ## generate docs/settings.md, docs/errors.md, docs/metrics.md, the .env templates, and the chart's schema and metrics
 	@$(BIN)/python -m tools.docs.settings
 	@$(BIN)/python -m tools.docs.errors
 	@$(BIN)/python -m tools.docs.metrics
 	@$(BIN)/python -m tools.chart.schema
+	@$(BIN)/python -m tools.delivery.argo
 
 dashboards: $(READY) ## generate the Grafana dashboards
 	@$(BIN)/python -m tools.dashboards
@@ -121,7 +127,13 @@ protos-release: $(READY) ## record the protobuf API as released, the baseline fo
 lock: $(READY) ## update requirements/ to the newest versions that pyproject.toml allows, with hashes
 	@$(BIN)/python -m tools.lock
 
-##@ Release
+##@ Deliver
+images: $(READY) ## build the images of the services into build/images, with Docker or buildah; BASE=NAME@sha256:DIGEST selects what they run on
+	@$(BIN)/python -m tools.images
+
+image-%: $(READY) ## build one image: image-gateway, image-embedder, image-embedder-torch, image-retriever, image-generator
+	@$(BIN)/python -m tools.images $*
+
 release: $(READY) ## build, package and describe VERSION in build/release/VERSION; publishes nothing; DIGESTS=FILE takes images that are already pushed, to REGISTRY
 	@$(BIN)/python -m tools.release.checks "$(VERSION)"
 	@$(if $(DIGESTS),,$(MAKE) --no-print-directory images)

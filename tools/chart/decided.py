@@ -82,6 +82,8 @@ EDGE = {
     "pages": _ADDRESS,
     "gateway_tls": "services always use mutual TLS",
     "gateway_name": "the name in the gateway's certificate",
+    "lanes": "canary.enabled",
+    "region": "region",
     "otlp": "telemetry.endpoint or collector.enabled",
     "sampling": "telemetry.sampling",
 }

@@ -2,7 +2,7 @@
 
 from tools.dashboards import envoy
 from tools.dashboards.board import YES_NO, Board, Choice, Kind, Query, above, below, panel, section
-from tools.dashboards.envoy import CALLED, GATEWAY, HERE, METHOD, PUBLIC
+from tools.dashboards.envoy import CALLED, CLUSTER, GATEWAY, HERE, METHOD, PUBLIC, STABLE
 from tools.dashboards.promql import quantile, quantiles, rate
 
 EDGES = Choice("instance", "envoy_server_live", "instance")
@@ -22,8 +22,8 @@ _ASKED = section(
         "Gateways it can use",
         "Healthy gateways, of all gateways that the edge knows.",
         Query(
-            f"min(envoy_cluster_membership_healthy{{{GATEWAY}}}) / "
-            f"min(envoy_cluster_membership_total{{{GATEWAY}}})",
+            f"min(envoy_cluster_membership_healthy{{{STABLE}}}) / "
+            f"min(envoy_cluster_membership_total{{{STABLE}}})",
             "healthy",
         ),
         kind=Kind.NUMBER,
@@ -78,6 +78,19 @@ _ASKED = section(
         Query(quantile(0.95, "envoy_cluster_grpc_upstream_rq_time", METHOD, GATEWAY), CALLED),
         unit="ms",
         see=("RagSearchLatencyBudgetBurn", "rag-journey"),
+    ),
+    panel(
+        "Not OK, by lane",
+        "Share of calls with a status other than OK, of those for the stable gateways and of those "
+        "for each lane. A read that a lane failed and a stable gateway answered is OK.",
+        Query(
+            f"1 - ({rate('envoy_cluster_grpc_success', 'envoy_cluster_name', GATEWAY)} / "
+            f"{rate('envoy_cluster_grpc_total', 'envoy_cluster_name', GATEWAY)})",
+            CLUSTER,
+        ),
+        unit="percentunit",
+        bounds=above(0.05, 0.2),
+        see=("RagEdgeServerErrors", "rag-overview"),
     ),
 )
 

@@ -5,8 +5,10 @@ from tools.dashboards.promql import buckets, rate
 
 HERE = 'instance=~"$instance"'
 PUBLIC = f'envoy_http_conn_manager_prefix="edge", {HERE}'
-BEHIND = f'envoy_cluster_name=~"gateway|limits|pages", {HERE}'
-GATEWAY = f'envoy_cluster_name="gateway", {HERE}'
+# The gateways of a lane are a cluster `gateway_NAME`; calls for it go to `lane_NAME`, which falls back.
+BEHIND = f'envoy_cluster_name=~"gateway|gateway_.+|limits|pages", {HERE}'
+STABLE = f'envoy_cluster_name="gateway", {HERE}'
+GATEWAY = f'envoy_cluster_name=~"gateway|gateway_.+|lane_.+", {HERE}'
 CLUSTER = "{{envoy_cluster_name}}"
 METHOD = "envoy_grpc_bridge_service, envoy_grpc_bridge_method"
 CALLED = "{{envoy_grpc_bridge_service}}/{{envoy_grpc_bridge_method}}"

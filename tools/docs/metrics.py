@@ -9,6 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from rag_common.identity import certificate_gauge, secrets_gauges
 from rag_common.observability.metrics import COUNTS, SECONDS, SHARES, Metrics
+from rag_delivery.metrics import CanaryMetrics
 from tools import ROOT
 from tools.generated import write_or_check
 
@@ -74,6 +75,7 @@ def page() -> Iterator[str]:
     yield from section("Every process", process())
     for service in services():
         yield from section(service, own(service))
+    yield from section("The analysis of a canary", declared(CanaryMetrics))
 
 
 def services() -> list[str]:
@@ -136,8 +138,8 @@ def preface() -> Iterator[str]:
     )
     yield ""
     yield from [
-        "- At `/metrics` each sample also has the label `service`; by OTLP the resource attribute",
-        "  `service.name` identifies it.",
+        "- Each sample also has the label `service`, and `region` if the service's setting REGION is set;",
+        "  by OTLP the resource attributes `service.name` and `cloud.region` say the same.",
         "- The name of a counter ends in `_total`. A histogram `x` has `x_bucket` with the label `le`,",
         "  `x_count` and `x_sum`.",
         "- If traces are recorded, a histogram's buckets have exemplars: `trace_id` and `span_id` of one",

@@ -21,7 +21,7 @@
 {{- with include "rag.otlp" . -}}
 {{- $_ := set $config "otlp" (. | trimPrefix "http://" | trimPrefix "https://") -}}
 {{- end -}}
-{{- if $values.canary.enabled -}}
+{{- if eq (include "rag.hasLanes" $root) "true" -}}
 {{- $lanes := list -}}
 {{- range $lane := list "baseline" "canary" -}}
 {{- $lanes = append $lanes (dict "name" $lane "gateways" (list (printf "%s-%s:%v" $gateway $lane $ports.grpc)) "weight" 0) -}}
@@ -60,10 +60,10 @@ resources:
   limits: {cpu: 500m, memory: 256Mi, ephemeral-storage: 64Mi}
 volumeMounts:
   {{- if eq .root.Values.tls.mode "vault" }}
+  {{- if eq (include "rag.publicCertificate" .root) "vault" }}
   - {name: certificates, mountPath: /certificates}
-  - {name: identity, mountPath: /identity}
   {{- end }}
-  {{- if .root.Values.vault.address }}
+  - {name: identity, mountPath: /identity}
   - {name: vault-token, mountPath: /var/run/secrets/vault, readOnly: true}
   {{- if .root.Values.vault.caSecret.name }}
   - {name: vault-ca, mountPath: /vault-ca, readOnly: true}
@@ -83,7 +83,6 @@ EDGE_ADMIN: /run/envoy/admin.sock
 EDGE_DRAIN_DELAY: {{ $values.edge.drain.delay }}
 EDGE_GRACE: {{ $values.edge.drain.grace }}
 {{- if eq $values.tls.mode "vault" }}
-EDGE_TLS: vault
 EDGE_TLS_TRUST_DOMAIN: {{ $values.trustDomain }}
 EDGE_VAULT_ADDRESS: {{ $values.vault.address }}
 EDGE_VAULT_AUTH: kubernetes
@@ -96,8 +95,19 @@ EDGE_VAULT_JWT_FILE: /var/run/secrets/vault/token
 {{- if $values.vault.caSecret.name }}
 EDGE_VAULT_CA_FILE: /vault-ca/{{ $values.vault.caSecret.key }}
 {{- end }}
-EDGE_CERTIFICATES: /certificates
-EDGE_IDENTITY: /identity
-EDGE_SERVER_NAMES: {{ join "," $values.edge.certificate.dnsNames }}
+{{- if eq (include "rag.publicCertificate" .root) "vault" }}
+EDGE_PUBLIC_NAMES: {{ join "," $values.edge.certificate.dnsNames }}
+EDGE_PUBLIC_ROLE: {{ $values.edge.certificate.vaultRole }}
 {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "rag.publicCertificate" -}}
+{{- /* Where the edge's certificate for clients comes from: (chart's context). */ -}}
+{{- $values := .Values -}}
+{{- if $values.edge.certificate.secret -}}secret
+{{- else if $values.edge.certificate.issuer.name -}}certManager
+{{- else if eq $values.tls.mode "vault" -}}vault
+{{- else -}}{{- fail "edge.certificate needs a secret, an issuer of cert-manager, or tls.mode vault" -}}
+{{- end -}}
 {{- end -}}

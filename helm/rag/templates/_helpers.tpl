@@ -161,7 +161,7 @@ kind: ScaledObject
 metadata:
   {{- include "rag.metadata" . | nindent 2 }}
 spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ include "rag.name" . }}}
+  scaleTargetRef: {{ include "rag.scaleTarget" . }}
   minReplicaCount: {{ $scaling.minReplicas }}
   maxReplicaCount: {{ $scaling.maxReplicas }}
   # Without the metric, the number of pods stays.
@@ -185,7 +185,7 @@ kind: HorizontalPodAutoscaler
 metadata:
   {{- include "rag.metadata" . | nindent 2 }}
 spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ include "rag.name" . }}}
+  scaleTargetRef: {{ include "rag.scaleTarget" . }}
   minReplicas: {{ $scaling.minReplicas }}
   maxReplicas: {{ $scaling.maxReplicas }}
   {{- with $scaling.behavior }}
@@ -209,4 +209,24 @@ spec:
 {{- define "rag.decimal" -}}
 {{- /* A quantity such as 500m as a number. */ -}}
 {{- if hasSuffix "m" . -}}{{- divf (trimSuffix "m" . | float64) 1000 -}}{{- else -}}{{- . -}}{{- end -}}
+{{- end -}}
+
+{{- define "rag.hasLanes" -}}
+{{- /* Whether the edge splits calls between lanes: (chart's context). */ -}}
+{{- and .Values.canary.enabled (eq .Values.canary.provider "envoy") -}}
+{{- end -}}
+
+{{- define "rag.laneComponents" -}}
+{{- /* The components that have pods beside the stable ones, as JSON. */ -}}
+{{- ternary .Values.canary.components list (and .Values.canary.enabled (ne .Values.canary.provider "argoRollouts")) | toJson -}}
+{{- end -}}
+
+{{- define "rag.scaleTarget" -}}
+{{- /* What an autoscaler scales: Argo Rollouts replaces the Deployment. */ -}}
+{{- $canary := .root.Values.canary -}}
+{{- if and $canary.enabled (eq $canary.provider "argoRollouts") (has .component $canary.components) -}}
+{apiVersion: argoproj.io/v1alpha1, kind: Rollout, name: {{ include "rag.name" . }}}
+{{- else -}}
+{apiVersion: apps/v1, kind: Deployment, name: {{ include "rag.name" . }}}
+{{- end -}}
 {{- end -}}

@@ -29,13 +29,16 @@
 {{- $_ := set $set $name $value -}}
 {{- end -}}
 {{- range $name, $reference := .values.secrets -}}
-{{- $_ := set $set $name (ternary (printf "vault:%s" $reference.vault) (printf "file:/secrets/%s/%s" $name ($reference.secret | default dict).key) (hasKey $reference "vault")) -}}
+{{- $_ := set $set $name (ternary (printf "vault:%s" $reference.vault) (printf "file:/secrets/%s/%s" $name ($reference.secret | default dict).key) (not (empty $reference.vault))) -}}
 {{- end -}}
 {{- range $name, $value := $set }}
 {{ $.facts.prefix }}_{{ upper $name }}: {{ include "rag.text" $value | quote }}
 {{- end }}
-{{- include "rag.telemetryVariables" . }}
-{{- range $name, $value := .values.env }}
+{{- $telemetry := include "rag.telemetryVariables" . | fromYaml }}
+{{- with .values.env.OTEL_RESOURCE_ATTRIBUTES }}
+{{- $_ := set $telemetry "OTEL_RESOURCE_ATTRIBUTES" (printf "%s,%s" $telemetry.OTEL_RESOURCE_ATTRIBUTES .) }}
+{{- end }}
+{{- range $name, $value := merge $telemetry .values.env }}
 {{ $name }}: {{ $value | quote }}
 {{- end }}
 {{- end -}}
@@ -67,7 +70,7 @@ http://{{ .root.Release.Name }}-collector:4317
 {{- $root := .root -}}
 {{- $facts := $root.Files.Get "files/components.yaml" | fromYaml -}}
 {{- range .facts.calls }}
-{{- $lane := ternary $.lane "" (has . $root.Values.canary.components) }}
+{{- $lane := ternary $.lane "" (has . (include "rag.laneComponents" $root | fromJsonArray)) }}
 {{ . }}_target: dns:///{{ include "rag.name" (dict "root" $root "component" . "lane" $lane) }}:{{ (get $facts .).ports.grpc }}
 {{- end }}
 callers: edge

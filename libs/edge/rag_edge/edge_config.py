@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from rag_common.settings import read_toml
 
 Address = tuple[str, int]
+# The name of the gateways that are in no lane.
+STABLE = "stable"
 # For `read_toml`: unknown keys are invalid.
 _NO_EXTRA = ConfigDict(extra="forbid")
 
@@ -48,6 +50,27 @@ class Provider:
         return f"http://gateway{self.keys}" if self.own else self.keys
 
 
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A second set of gateways, such as `canary`, and its share of the calls in percent."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _NO_EXTRA
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,30}$")]
+    gateways: Annotated[Sequence[str], Field(min_length=1)]
+    weight: Annotated[int, Field(ge=0, le=100)] = 0
+
+    @property
+    def cluster(self) -> str:
+        """The Envoy cluster of the lane's own gateways."""
+        return f"gateway_{self.name}"
+
+    @property
+    def route(self) -> str:
+        """The Envoy cluster that calls are routed to: the lane's gateways, or without one the stable ones."""
+        return f"lane_{self.name}"
+
+
 _OWN = Provider("platform", "rag-dev", ("rag",))
 
 
@@ -60,6 +83,7 @@ class EdgeConfig:
     host: str = "127.0.0.1"
     port: int = 8443
     node: str = "edge"
+    region: str = ""
     # Folders: tls.crt and tls.key for clients; tls.crt, tls.key and ca.crt for the gateway.
     certificates: str = "/certificates"
     identity: str = "/identity"
@@ -74,6 +98,8 @@ class EdgeConfig:
     gateways: Sequence[str] = ("127.0.0.1:50051",)
     pages: Sequence[str] = ("127.0.0.1:50071",)
     limiters: Sequence[str] = ()
+    lanes: Sequence[Lane] = ()
+    lane_header: bool = False
     gateway_tls: bool = False
     gateway_name: str = "gateway"
     providers: Sequence[Provider] = (_OWN,)
@@ -107,6 +133,19 @@ class EdgeConfig:
     stream_idle_timeout: str = "60s"
     longest_call: str = "310s"
     health_interval: str = "1s"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if lanes have the same name, or more than all calls."""
+        names = [one.name for one in self.lanes]
+        if len({*names, STABLE}) <= len(names):
+            raise ValueError(f"the names of the lanes must differ, and be other than {STABLE}")
+        if self.stable_weight < 0:
+            raise ValueError("the weights of the lanes are more than 100 together")
+
+    @property
+    def stable_weight(self) -> int:
+        """The share of the calls, in percent, that no lane gets."""
+        return 100 - sum(one.weight for one in self.lanes)
 
     @classmethod
     def load(cls, path: Path) -> "EdgeConfig":

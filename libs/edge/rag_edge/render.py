@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rag_common.settings import SettingsInvalid
 from rag_edge import local_replies
-from rag_edge.edge_config import Address, EdgeConfig
+from rag_edge.edge_config import STABLE, Address, EdgeConfig, Lane
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 DESCRIPTORS = TEMPLATES / "rag.binpb"
@@ -148,6 +148,9 @@ def _context(config: EdgeConfig, api: Api) -> dict[str, Any]:
         **{one.name: getattr(config, one.name) for one in fields(config)},
         **listed,
         "limiters": limiters,
+        "stable": STABLE,
+        "stable_weight": config.stable_weight,
+        "lanes": [_lane(one) for one in config.lanes],
         "otlp": [_address(config.otlp)] if config.otlp else [],
         "reads": api.reads,
         "writes": api.writes,
@@ -165,6 +168,16 @@ def _context(config: EdgeConfig, api: Api) -> dict[str, Any]:
         ],
         "untranscoded": {"@type": _TRANSCODER, "proto_descriptor": config.descriptors},
         "transcoder": lambda **form: _transcoder(config, api, form),
+    }
+
+
+def _lane(lane: Lane) -> dict[str, Any]:
+    return {
+        "name": lane.name,
+        "cluster": lane.cluster,
+        "route": lane.route,
+        "weight": lane.weight,
+        "gateways": [_address(one) for one in lane.gateways],
     }
 
 

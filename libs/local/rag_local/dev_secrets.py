@@ -2,7 +2,8 @@
 
 Certificates of a development authority, a password of Redis, the development signing key, and a token for
 `helm test`, as helm/rag/values-laptop.yaml refers to them. Keys and authority are those below RAG_HOME, so that
-`rag` on this machine can call the cluster. In production they come from cert-manager, Vault or External Secrets.
+`rag` on this machine can call the cluster. In production they come from cert-manager, Vault or
+External Secrets.
 """
 
 import argparse

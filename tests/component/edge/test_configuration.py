@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rag_common.settings import SettingsInvalid
-from rag_edge.edge_config import EdgeConfig, Provider
+from rag_edge.edge_config import EdgeConfig, Lane, Provider
 from rag_edge.render import DESCRIPTORS, Api, render, write
 from rag_local.backends.envoy import binary
 from rag_local.certificate_authority import Authority
@@ -19,6 +19,9 @@ PRODUCTION = DEPLOY / "production.toml"
 EVERYTHING: dict[str, Any] = {
     "gateways": ("rag-gateway:50051", "[::1]:50051"),
     "gateway_tls": True,
+    "lanes": (Lane("baseline", ("base:50051",), 5), Lane("canary", ("canary:50051",), 5)),
+    "lane_header": True,
+    "region": 'eu"1',
     "reflection": True,
     "otlp": "collector:4317",
     "metrics_port": 9902,

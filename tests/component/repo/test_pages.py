@@ -11,7 +11,10 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.mark.parametrize(
     "tool",
-    ["contracts.descriptors", "dashboards", "docs.errors", "docs.metrics", "docs.settings"],
+    [
+        *("contracts.descriptors", "dashboards", "delivery.argo"),
+        *("docs.errors", "docs.metrics", "docs.settings"),
+    ],
 )
 def test_the_generated_files_are_current(tool: str) -> None:
     done = subprocess.run(

@@ -26,7 +26,7 @@ async def app(settings: Settings) -> AsyncIterator[int]:
 
     Raises OSError if the port is in use, SettingsInvalid.
     """
-    logging.configure(SERVICE, settings.log_level, settings.log_format)
+    logging.configure(SERVICE, settings.log_level, settings.log_format, settings.region)
     telemetry = setup.configure(SERVICE, version("rag-platform"), settings.region)
     admin = EnvoyAdmin(settings.admin)
     async with AsyncExitStack() as stack:
@@ -48,7 +48,7 @@ async def app(settings: Settings) -> AsyncIterator[int]:
 
 async def write_once(settings: Settings) -> None:
     """Write the first certificates, if Vault is configured. Raises SettingsInvalid, Unavailable, OSError."""
-    logging.configure(SERVICE, settings.log_level, settings.log_format)
+    logging.configure(SERVICE, settings.log_level, settings.log_format, settings.region)
     writer = certificate_writer(settings)
     if writer:
         await writer.write()

@@ -1,0 +1,1 @@
+"""The delivery of releases, with a real Prometheus."""

@@ -1,0 +1,1 @@
+"""The chart rendered by Helm, with combinations of its switches."""

@@ -1,0 +1,97 @@
+"""Combinations of the chart's values files and switches: each pair of positions occurs in one of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from allpairspy import AllPairs
+from tools.chart.package import SOURCE, values_files
+from tools.chart.schema import default_values, merged
+
+from tests.support.chart.rendering import Rendered, render
+
+Values = dict[str, Any]
+
+SWITCHES: dict[str, dict[str, Values]] = yaml.safe_load(
+    Path(__file__).with_name("switches.yaml").read_text("utf-8")
+)
+# Names of the values files, by the name of the last.
+FILES: dict[str, tuple[str, ...]] = {
+    files[-1].stem: tuple(str(file.relative_to(SOURCE)) for file in files)
+    for files in values_files(SOURCE)
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A combination of values files and of positions of the switches."""
+
+    files: str
+    positions: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return "-".join((self.files, *(position for _, position in self.positions)))
+
+    @cached_property
+    def overlay(self) -> Values:
+        """What the switches set."""
+        result: Values = {}
+        for switch, position in self.positions:
+            result = merged(result, SWITCHES[switch][position])
+        return consistent(result)
+
+    @property
+    def values(self) -> Values:
+        """All values, as the templates see them, without those of Qdrant's chart."""
+        result = default_values()
+        for file in FILES[self.files]:
+            result = merged(result, yaml.safe_load((SOURCE / file).read_text("utf-8")))
+        return merged(result, self.overlay)
+
+    @property
+    def rendered(self) -> Rendered:
+        """What Helm makes of it, rendered once in a process."""
+        return _rendered(self)
+
+
+@cache
+def _rendered(case: Case) -> Rendered:
+    return render(case.overlay, FILES[case.files])
+
+
+def consistent(overlay: Values) -> Values:
+    """The overlay without what the embedded index excludes: more than one retriever."""
+    if overlay.get("index", {}).get("engine") == "edge":
+        one = {"components": {"retriever": {"autoscaling": {"enabled": False}}}}
+        overlay = merged(overlay, one)
+        lanes = overlay.get("canary", {}).get("components", [])
+        if "retriever" in lanes:
+            fewer = [component for component in lanes if component != "retriever"]
+            overlay = merged(overlay, {"canary": {"components": fewer}})
+    return overlay
+
+
+def plain() -> list[Case]:
+    """The values files as they are."""
+    return [Case(files) for files in FILES]
+
+
+def pairwise() -> list[Case]:
+    """Every pair of a values file and positions of the switches."""
+    names = ["files", *SWITCHES]
+    options: Sequence[Sequence[str]] = [[*FILES], *([*SWITCHES[name]] for name in SWITCHES)]
+    rows = [dict(zip(names, row, strict=True)) for row in AllPairs(options)]
+    return [_case(row) for row in rows]
+
+
+def _case(row: Mapping[str, str]) -> Case:
+    switches = [(name, position) for name, position in row.items() if name != "files"]
+    return Case(row["files"], tuple(switches))
+
+
+def all_cases() -> list[Case]:
+    """The values files as they are, and the combinations."""
+    return [*plain(), *pairwise()]

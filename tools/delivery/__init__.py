@@ -1,0 +1,1 @@
+"""Files of the delivery which are generated from the code."""
