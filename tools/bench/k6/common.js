@@ -8,6 +8,9 @@ import { Counter, Trend } from 'k6/metrics';
 export const plan = JSON.parse(open(__ENV.PLAN));
 export const latency = new Trend('latency');
 const errors = new Counter('errors');
+// Of the errors, those by which an overloaded platform says when to come back.
+const shed = new Counter('shed');
+const OVERLOAD = [grpc.StatusResourceExhausted, grpc.StatusUnavailable];
 const texts = new SharedArray('texts', () => JSON.parse(open(plan.texts)));
 const tokens = new SharedArray('tokens', () => JSON.parse(open(plan.tokens)));
 const client = new grpc.Client();
@@ -61,13 +64,14 @@ export function search(began) {
     'rag.gateway.v1.AnswerService/Search', request, params({ discardResponseMessage: true }),
   );
   if (reply.status === grpc.StatusOK) latency.add(now() - began);
-  else refused(reply.error);
+  else refused(reply.error, reply.status);
 }
 
 // A refused caller waits as long as the error says, so that refusals do not become the load.
-export function refused(error) {
+export function refused(error, status) {
   errors.add(1);
   const retry = ((error && error.details) || []).find((detail) => detail.retryDelay);
+  if (retry && OVERLOAD.includes(status)) shed.add(1);
   sleep(Math.min(retry ? parseFloat(retry.retryDelay) : 0.05, 1));
 }
 
