@@ -30,7 +30,7 @@ class Trend:
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> "Trend":
         """Raises ValueError for fewer than two samples."""
-        if len(samples) < 2:  # noqa: PLR2004  # a line needs two points
+        if len(samples) < 2:  # a line needs two points
             raise ValueError("a trend needs at least two samples of memory")
         values = [mib for _, mib in samples]
         return cls(values[0], values[-1], max(values), slope(samples))

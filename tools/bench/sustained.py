@@ -16,7 +16,7 @@ from tools.bench.users import RATE, USERS, ask, tokens_of
 OVERLOAD = 10
 # The overload lasts this share of the normal phase, and at most so many seconds.
 _SHARE, _LONGEST_OVERLOAD = 0.2, 120.0
-# Seconds over which the users connect; of a run under a minute, half of it.
+# Seconds over which the users connect, before each phase.
 _CONNECTING = 30.0
 _WARM_UP = 2.0
 _SAMPLE_SECONDS, _REPORT_SECONDS = 1.0, 15.0
@@ -27,6 +27,8 @@ class Phase:
     """Questions at a fixed rate for so many seconds: how many were due, and what became of them.
 
     `shed` were refused with a time to come back; `errors` are all others without a successful reply.
+    `late` is how many milliseconds after its time a question was sent, for want of CPU in the client or
+    because its user still waited for the reply to its former one; it is part of the latency.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Phase:
     seconds: float
     questions: int
     latency: Percentiles
+    late: Percentiles
     shed: int
     errors: int
 
@@ -66,29 +69,34 @@ def sustained(issuer: Way, edge: Way, seconds: float) -> Sustained:
     longer = min(seconds * _SHARE, _LONGEST_OVERLOAD)
 
     def phase(name: str, rate: float, length: float) -> tuple[Phase, Mapping[str, Trend]]:
-        connecting = min(_CONNECTING, length / 2)
         rounds = max(round(length * rate / USERS), 1)
         progress(f"{name}: {rate:.0f} questions/s for {rounds * USERS / rate:.0f} s")
         with _sampled(edge) as memory:
-            result = ask(edge, tokens, connecting, rate, rounds)
-        return phase_of(name, USERS, rate, rounds, result), memory.trends()
+            result = ask(edge, tokens, _CONNECTING, rate, rounds)
+        return phase_of(name, USERS, rate, rounds, _CONNECTING, result), memory.trends()
 
     normal, memory = phase("normal", RATE, seconds)
     overload, memory_overload = phase("overload", OVERLOAD * RATE, longer)
     return Sustained(normal, overload, memory, memory_overload)
 
 
-def phase_of(name: str, users: int, rate: float, rounds: int, result: Result) -> Phase:
-    """The phase in which each user asked so many questions; a call without any end is an error."""
+def phase_of(
+    name: str, users: int, rate: float, rounds: int, connecting: float, result: Result
+) -> Phase:
+    """The phase in which each user asked so many questions; a call without any end is an error.
+
+    `connecting` are the seconds before the first question, which do not count.
+    """
     questions = users * rounds
     shed = result.counts.get("shed", 0)
     return Phase(
         name=name,
         users=users,
         rate=rate,
-        seconds=questions / rate,
+        seconds=result.seconds - connecting,
         questions=questions,
         latency=result.latency,
+        late=result.trend("late"),
         shed=shed,
         errors=questions - result.latency.count - shed,
     )
@@ -124,6 +132,7 @@ def phase_rows(found: Sustained) -> list[Row]:
             "due/s": f"{one.rate:.0f}",
             "answered/s": one.served,
             **{f"{name} ms": getattr(one.latency, name) for name in ("p50", "p95", "p99")},
+            "sent late, p95 ms": one.late.p95,
             "p95 to normal": f"{one.latency.p95 / found.normal.latency.p95:.2f}",
             "shed": one.shed,
             "errors": one.errors,
@@ -165,6 +174,8 @@ def summary(found: Sustained) -> dict[str, object]:
         "shed": overload.shed,
         "errors_overload": overload.errors,
         "p95_overload_ms": _number(overload.latency.p95),
+        "late_p95_ms": _number(normal.late.p95),
+        "late_p95_overload_ms": _number(overload.late.p95),
         "memory": {
             name: {
                 "first_mib": round(trend.first, 1),

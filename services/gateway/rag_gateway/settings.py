@@ -162,6 +162,20 @@ class Settings(VaultSettings):
         description="Maximum number of concurrent searches; a tenant that is not the only active one gets a "
         "third of them. Three for each text that the embedders compute at once, divided by the gateways.",
     )
+    search_wait: float = Field(
+        0.5,
+        gt=0,
+        le=600,
+        description="Maximum seconds that a search waits for its turn; one that would wait longer is "
+        "refused with a retry delay.",
+    )
+    search_wait_overloaded: float = Field(
+        0.05,
+        gt=0,
+        le=600,
+        description="The same while searches have been waiting for a second without a pause, so that those "
+        "that are admitted stay fast.",
+    )
     ingest_slots: int = Field(
         8, ge=1, le=256, description="Maximum number of documents ingested at once; more wait."
     )

@@ -1,23 +1,31 @@
-"""The semaphore of searches is fair across tenants."""
+"""The semaphore of searches is fair across tenants, and refuses those that would wait too long."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from math import inf
 
 import pytest
 
+from rag_contract.errors import QueueFull
 from rag_gateway.answering.fair_semaphore import FairSemaphore
+from rag_gateway.answering.wait_limit import WaitLimit
 from tests.support.clock import Clock
 
 
 class Searches:
     """Searches that go on until they are told to end."""
 
-    def __init__(self, max_running: int) -> None:
+    def __init__(self, max_running: int, burst: float = inf, overloaded: float = inf) -> None:
         self.clock = Clock(0.0)
-        self.semaphore = FairSemaphore(max_running, self.clock)
+        limit = WaitLimit(burst, overloaded, self.clock)
+        self.refused = 0
+        self.semaphore = FairSemaphore(max_running, limit, self.count, self.clock)
         self.started: list[str] = []
         self._ends: list[tuple[str, asyncio.Event]] = []
         self._tasks: list[asyncio.Task[None]] = []
+
+    def count(self) -> None:
+        self.refused += 1
 
     async def request(self, *tenants: str) -> "list[asyncio.Task[None]]":
         """Start a search of each tenant, or make it wait."""
@@ -133,3 +141,84 @@ async def test_who_waits_is_counted_and_who_has_gone_is_not(searches: Searches) 
         task.cancel()
     await asyncio.gather(*tasks[-2:], return_exceptions=True)
     assert (semaphore.waiting, semaphore.oldest_wait) == (0, 0.0)
+
+
+@pytest.fixture
+async def bounded() -> AsyncIterator[Searches]:
+    """Of two slots; searches take 0.1 s each, and may wait 0.5 s, or 0.1 s in an overload."""
+    searches = Searches(2, burst=0.5, overloaded=0.1)
+    await searches.request("acme")
+    searches.clock.now += 0.1
+    await searches.end("acme")
+    yield searches
+    await searches.close()
+
+
+def refused(tasks: "list[asyncio.Task[None]]") -> list[QueueFull]:
+    failures = [task.exception() for task in tasks if task.done()]
+    return [error for error in failures if isinstance(error, QueueFull)]
+
+
+async def test_a_burst_waits_as_long_as_it_may_and_the_rest_is_refused_at_once(
+    bounded: Searches,
+) -> None:
+    """Two run; the tenth of those that wait begins after five times 0.1 s."""
+    tasks = await bounded.request(*["acme"] * 20)
+    assert (bounded.semaphore.running, bounded.semaphore.waiting) == (2, 10)
+    found = refused(tasks)
+    assert len(found) == bounded.refused == 8
+    assert {error.metadata["subject"] for error in found} == {"search_queue"}
+    assert all(error.retry_after == 1.0 for error in found)
+
+
+async def test_in_a_lasting_overload_only_a_short_wait_is_allowed(bounded: Searches) -> None:
+    await bounded.request(*["acme"] * 12)
+    bounded.clock.now += 1.0
+    assert len(refused(await bounded.request("acme"))) == 1
+    for _ in range(10):
+        await bounded.end("acme")
+    assert (bounded.semaphore.running, bounded.semaphore.waiting) == (2, 0)
+
+
+async def test_after_an_overload_a_burst_may_wait_again(bounded: Searches) -> None:
+    await bounded.request(*["acme"] * 12)
+    bounded.clock.now += 1.0
+    await bounded.end(*["acme"] * 12)
+    bounded.clock.now += 1.0
+    tasks = await bounded.request(*["acme"] * 6)
+    assert refused(tasks) == []
+
+
+async def test_a_tenant_that_fills_the_queue_does_not_get_others_refused(bounded: Searches) -> None:
+    await bounded.request(*["greedy"] * 30)
+    bounded.clock.now += 1.0
+    tasks = await bounded.request("modest", *["greedy"] * 3)
+    assert refused(tasks[:1]) == []
+    assert len(refused(tasks[1:])) == 3
+
+
+async def test_a_search_that_waits_longer_than_expected_is_refused_then() -> None:
+    """The searches that hold the slots hang, which the mean of former ones does not tell."""
+    hanging = Searches(1, burst=0.05)
+    tasks = await hanging.request("acme", "acme")
+    await asyncio.wait(tasks, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+    assert len(refused(tasks)) == 1
+    assert hanging.semaphore.waiting == 0
+    await hanging.end("acme")
+    assert (await hanging.request("acme"))[0].done() is False
+    await hanging.close()
+
+
+def test_the_limit_of_an_overload_begins_and_ends_with_a_second() -> None:
+    clock = Clock(0.0)
+    limit = WaitLimit(0.5, 0.05, clock)
+    limits = []
+    for now, waiting in [(0.0, True), (0.9, True), (1.0, True), (1.1, False), (1.9, True)]:
+        clock.now = now
+        limit.update(waiting=waiting)
+        limits.append(limit.seconds)
+    # The pause of 0.8 s has not ended it; another one of a second does.
+    assert limits == [0.5, 0.5, 0.05, 0.05, 0.05]
+    limit.update(waiting=False)
+    clock.now = 2.9
+    assert limit.seconds == 0.5
