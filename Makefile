@@ -16,7 +16,7 @@ export TORCH TORCH_INDEX
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help run models llama clean test-unit test test-long check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench load alarms pictures
+.PHONY: help run models llama clean test-unit test test-long check lint types security protos-check format protos protos-release openapi settings dashboards sizing lock eval injection bench load alarms pictures
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,12 +81,13 @@ types: $(READY) ## run mypy in strict mode
 security: $(READY) ## scan for unsafe code, secrets, private keys and known vulnerabilities; AUDIT_REQUIRED=true fails without the vulnerability database
 	@$(BIN)/python -m tools.security
 
-protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, docs/metrics.md
+protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, docs/metrics.md, docs/sizing.md
 	@$(BIN)/python -m tools.contracts.stubs --check
 	@$(BIN)/python -m tools.docs.openapi --check
 	@$(BIN)/python -m tools.contracts.descriptors --check
 	@$(BIN)/python -m tools.dashboards --check
 	@$(BIN)/python -m tools.docs.metrics --check
+	@$(BIN)/python -m tools.docs.sizing --check
 
 ##@ Generate
 format: $(READY) ## format the code and apply safe lint fixes
@@ -110,6 +111,9 @@ dashboards: $(READY) ## generate the Grafana dashboards
 
 protos-release: $(READY) ## record the protobuf API as released, the baseline for `make lint`
 	@$(BIN)/python -m tools.contracts.breaking --release
+
+sizing: $(READY) ## generate docs/sizing.md from the measured figures in docs/benchmarks.md
+	@$(BIN)/python -m tools.docs.sizing
 
 lock: $(READY) ## update requirements/ to the newest versions that pyproject.toml allows, with hashes
 	@$(BIN)/python -m tools.lock
