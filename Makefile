@@ -16,7 +16,7 @@ export TORCH TORCH_INDEX
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help run models llama clean test-unit test test-long check lint types security protos-check format protos protos-release openapi settings dashboards sizing lock eval injection bench load alarms pictures
+.PHONY: help run models llama clean test-unit test test-long check lint types security protos-check format protos protos-release openapi settings dashboards sizing lock eval injection bench load faults alarms pictures
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -132,6 +132,11 @@ bench: $(READY) ## measure speed, all parts (about eleven minutes) or PART=searc
 load: export DURATION := $(DURATION)
 load: $(READY) ## 1,000 users ask 50 questions/s through the edge for ten minutes, then 500/s for two; DURATION=60 is a try; writes build/load.json and docs/benchmarks.md
 	@exec $(BIN)/python -m tools.bench --part load
+
+faults: export DURATION := $(DURATION)
+faults: export INTERVAL := $(INTERVAL)
+faults: $(READY) ## kill a process every ten minutes (INTERVAL) for two hours (DURATION) under load, and count the calls that fail; writes build/faults.json and docs/benchmarks.md
+	@exec $(BIN)/python -m tools.bench --part faults
 
 alarms: $(READY) ## break the platform in five ways and report which alert fires and when, with the shipped waits (20 minutes)
 	@$(BIN)/python -m rag_embedder.models.prepare_model

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rag_local.platform import Platform, platform
-from tools.bench import report, search, sustained, tracing
+from rag_local.program import StartFailed
+from tools.bench import faults, report, search, sustained, tracing
 from tools.bench.ab_platforms import RIVAL, checkout, pair, trusted, way
 from tools.bench.fairness import fairness_rows
 from tools.bench.growth import SERVER, Growth, edge_engine, growth, server_engine
@@ -23,7 +24,8 @@ class Options:
     """Folders of data and of models, seconds of each measurement, sizes of the growing index.
 
     `baseline` is another checkout that is measured beside this one, None for none. `duration` is the
-    length in seconds of the parts that are for minutes or hours, None for their own.
+    length in seconds of the parts that are for minutes or hours, None for their own; every
+    `interval` seconds a process is killed.
     """
 
     home: Path
@@ -32,10 +34,14 @@ class Options:
     sizes: tuple[int, ...]
     baseline: Path | None
     duration: float | None = None
+    interval: float = 600.0
 
     @classmethod
     def from_environment(cls) -> "Options":
-        """RAG_HOME, EMBEDDER_MODELS_DIR, BENCH_SECONDS, BENCH_SIZES, BASELINE, DURATION. Raises ValueError."""
+        """The values of RAG_HOME, EMBEDDER_MODELS_DIR, BENCH_*, BASELINE, DURATION and INTERVAL.
+
+        Raises ValueError.
+        """
         root = Path(os.environ.get("RAG_HOME", ".rag"))
         sizes = os.environ.get("BENCH_SIZES") or "10000,100000"
         baseline = os.environ.get("BASELINE")
@@ -47,6 +53,7 @@ class Options:
             sizes=tuple(int(size) for size in sizes.split(",")),
             baseline=Path(baseline).resolve() if baseline else None,
             duration=float(duration) if duration else None,
+            interval=float(os.environ.get("INTERVAL") or 600),
         )
 
 
@@ -146,6 +153,22 @@ def _sustained(options: Options, write: Write) -> None:
     )
 
 
+def _faults(options: Options, write: Write) -> None:
+    """Writes build/faults.json as well. Raises StartFailed if there is no time for a kill."""
+    seconds = options.duration or 7200.0
+    if seconds < options.interval:
+        raise StartFailed("DURATION is shorter than INTERVAL: nothing would be killed")
+    with tracing.collector(options.home) as collector:
+        found = faults.campaign(options.home, collector, seconds, options.interval)
+    report.write_summary(Path("build/faults.json"), faults.summary(found))
+    write(
+        {
+            "Killed processes": faults.fault_rows(found),
+            "A month of faults": faults.month_rows(found),
+        }
+    )
+
+
 def _costs(
     title: str, ways: Callable[[Path], AbstractContextManager[list[Way]]]
 ) -> Callable[[Options, Write], None]:
@@ -177,7 +200,10 @@ PARTS = (
     Part("fairness", "one tenant beside another", _fairness),
 )
 # By name only: they take ten minutes or hours.
-LONG = (Part("load", "1,000 users for minutes, then ten times their questions", _sustained),)
+LONG = (
+    Part("load", "1,000 users for minutes, then ten times their questions", _sustained),
+    Part("faults", "processes killed one after the other under load", _faults),
+)
 BASELINE = Part("search", "this checkout and the baseline in alternating turns", _baseline)
 
 

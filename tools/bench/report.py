@@ -57,10 +57,13 @@ def write_summary(path: Path, figures: Mapping[str, object]) -> None:
 
 def _commit() -> str:
     """The commit of this checkout, with "+" if files have been changed; "unknown" without Git."""
-    git = shutil.which("git")
+    git = shutil.which("git") or "git"
     command = [git, "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
-    done = subprocess.run(command, capture_output=True, text=True) if git else None
-    return done.stdout.strip() if done and not done.returncode else "unknown"
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        return "unknown"
+    return "unknown" if done.returncode else done.stdout.strip()
 
 
 def rendered(rows: Sequence[Row]) -> str:

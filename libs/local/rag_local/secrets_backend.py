@@ -5,16 +5,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from rag_local.backends.redis import redis_server
+from rag_local.backends.redis import LocalRedis, run_redis
 from rag_local.backends.vault import LocalVault, vault
 
 
 class SecretsBackend:
     """A Vault that holds every secret, and a Redis whose password is one of them."""
 
-    def __init__(self, local: LocalVault, redis_url: str) -> None:
+    def __init__(self, local: LocalVault, redis: LocalRedis) -> None:
         self.vault = local
-        self._redis_url = redis_url
+        self.redis = redis
 
     def settings(self, service: str) -> dict[str, str]:
         """The service's settings for one start; each start needs a secret id of its own."""
@@ -24,7 +24,7 @@ class SecretsBackend:
             own |= {
                 "GATEWAY_SIGNER": "vault",
                 "GATEWAY_CREDENTIALS": "redis",
-                "GATEWAY_REDIS_URL": self._redis_url,
+                "GATEWAY_REDIS_URL": self.redis.url,
                 "GATEWAY_REDIS_PASSWORD": "vault:rag/gateway/redis#password",
             }
         return own
@@ -39,5 +39,5 @@ def run_secrets_backend(
     stored = {"gateway/redis": {"password": password}, **(extra or {})}
     with ExitStack() as stack:
         local = stack.enter_context(vault(home, stored, port=port))
-        url = stack.enter_context(redis_server(home / "redis", password))
-        yield SecretsBackend(local, url)
+        redis = stack.enter_context(run_redis(home / "redis", password))
+        yield SecretsBackend(local, redis)
