@@ -100,7 +100,7 @@ def platform(
     prepare_model(environment)
     began = time.monotonic()
     with stopped_by_signals(), ExitStack() as stack:
-        trust = _run_vault(stack, home) if parts.vault else None
+        trust, redis = _run_vault(stack, home) if parts.vault else (None, None)
         if not trust:
             dev_keys.ensure(home / "keys")
         settings = {"RAG_HOME": str(home), **(environment or {})}
@@ -128,11 +128,10 @@ def platform(
             monitoring = stack.enter_context(
                 run_monitoring(home, edge=parts.edge, on_alert=on_alert)
             )
-        redis = trust.redis if trust else None
         yield Platform(services, seconds, access, spans, monitoring, front, redis)
 
 
-def _run_vault(stack: ExitStack, home: Path) -> SecretsBackend:
+def _run_vault(stack: ExitStack, home: Path) -> tuple[SecretsBackend, LocalRedis]:
     from rag_local.secrets_backend import run_secrets_backend
 
     return stack.enter_context(run_secrets_backend(home, port=VAULT_PORT))

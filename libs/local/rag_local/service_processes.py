@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # Longer than a service takes to drain.
 _DRAIN_SECONDS = 30.0
 
-# Maps a service's name to settings that only this service may see.
+# Maps a service's label to settings that only this process may see.
 OwnSettings = Callable[[str], Mapping[str, str]]
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -142,7 +142,7 @@ def run_services(
 ) -> Iterator[list[ServiceProcess]]:
     """Start the services; on leaving, end them in the reverse order, each draining first.
 
-    `own` returns the settings that only the named service may see.
+    `own` returns the settings that only the process of this label may see.
     """
     shared = {**environment, **targets(specs)}
     logs = home / "logs"
@@ -164,7 +164,7 @@ def _respawn(
     spec: ServiceSpec, shared: Mapping[str, str], own: OwnSettings, log: Path
 ) -> "subprocess.Popen[bytes]":
     """Start the service; its own settings are computed for each start."""
-    return start(spec, {**shared, **own(spec.name)}, log)
+    return start(spec, {**shared, **own(spec.label)}, log)
 
 
 def targets(specs: Sequence[ServiceSpec]) -> dict[str, str]:
