@@ -170,11 +170,12 @@ class Settings(VaultSettings):
         "refused with a retry delay.",
     )
     search_wait_overloaded: float = Field(
-        0.05,
+        0.03,
         gt=0,
         le=600,
-        description="The same while searches have been waiting for a second without a pause, so that those "
-        "that are admitted stay fast.",
+        description="The same in an overload, so that searches that are admitted stay fast: it begins when "
+        "searches have been waiting for a second without a pause, and ends when less than a tenth is refused. "
+        "Until then half of the slots are used.",
     )
     ingest_slots: int = Field(
         8, ge=1, le=256, description="Maximum number of documents ingested at once; more wait."

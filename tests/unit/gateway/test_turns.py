@@ -171,30 +171,43 @@ async def test_a_burst_waits_as_long_as_it_may_and_the_rest_is_refused_at_once(
     assert all(error.retry_after == 1.0 for error in found)
 
 
-async def test_in_a_lasting_overload_only_a_short_wait_is_allowed(bounded: Searches) -> None:
-    await bounded.request(*["acme"] * 12)
-    bounded.clock.now += 1.0
-    assert len(refused(await bounded.request("acme"))) == 1
-    for _ in range(10):
-        await bounded.end("acme")
-    assert (bounded.semaphore.running, bounded.semaphore.waiting) == (2, 0)
+async def overload(searches: Searches) -> None:
+    """Searches of acme have waited for a second; all that were admitted then end."""
+    await searches.request(*["acme"] * 12)
+    searches.clock.now += 1.0
+    await searches.request("acme")
+    for _ in range(12):
+        await searches.end("acme")
 
 
-async def test_after_an_overload_a_burst_may_wait_again(bounded: Searches) -> None:
-    await bounded.request(*["acme"] * 12)
+async def test_in_a_lasting_overload_half_of_the_slots_are_used_and_one_may_wait(
+    bounded: Searches,
+) -> None:
+    await overload(bounded)
+    tasks = await bounded.request(*["acme"] * 20)
+    assert (bounded.semaphore.running, bounded.semaphore.waiting) == (1, 1)
+    assert len(refused(tasks)) == 18
+
+
+async def test_an_overload_ends_when_few_are_refused(bounded: Searches) -> None:
+    await overload(bounded)
     bounded.clock.now += 1.0
-    await bounded.end(*["acme"] * 12)
+    await bounded.request("acme")
+    await bounded.end("acme")
     bounded.clock.now += 1.0
     tasks = await bounded.request(*["acme"] * 6)
     assert refused(tasks) == []
+    assert bounded.semaphore.running == 2
 
 
 async def test_a_tenant_that_fills_the_queue_does_not_get_others_refused(bounded: Searches) -> None:
+    await overload(bounded)
     await bounded.request(*["greedy"] * 30)
-    bounded.clock.now += 1.0
     tasks = await bounded.request("modest", *["greedy"] * 3)
     assert refused(tasks[:1]) == []
     assert len(refused(tasks[1:])) == 3
+    await bounded.end("greedy", "greedy")
+    assert bounded.started[-1] == "modest"
 
 
 async def test_a_search_that_waits_longer_than_expected_is_refused_then() -> None:
@@ -209,16 +222,46 @@ async def test_a_search_that_waits_longer_than_expected_is_refused_then() -> Non
     await hanging.close()
 
 
-def test_the_limit_of_an_overload_begins_and_ends_with_a_second() -> None:
+def test_an_overload_begins_with_a_second_of_waiting_and_lasts_while_many_are_refused() -> None:
     clock = Clock(0.0)
     limit = WaitLimit(0.5, 0.05, clock)
-    limits = []
-    for now, waiting in [(0.0, True), (0.9, True), (1.0, True), (1.1, False), (1.9, True)]:
-        clock.now = now
-        limit.update(waiting=waiting)
-        limits.append(limit.seconds)
-    # The pause of 0.8 s has not ended it; another one of a second does.
-    assert limits == [0.5, 0.5, 0.05, 0.05, 0.05]
-    limit.update(waiting=False)
-    clock.now = 2.9
-    assert limit.seconds == 0.5
+
+    def second(arrived: int, refused: int) -> bool:
+        """Whether there is an overload after a second with so many searches."""
+        for number in range(arrived):
+            limit.arrived()
+            if number < refused:
+                limit.refused()
+        clock.now += 1.0
+        return limit.overloaded
+
+    limit.waiting(any_waits=True)
+    clock.now += 0.5
+    limit.waiting(any_waits=False)
+    limit.waiting(any_waits=True)
+    assert [second(10, 0), second(100, 90), second(100, 11), second(100, 10)] == [
+        True, True, True, False,
+    ]  # fmt: skip
+
+
+def test_the_first_of_a_tenant_may_wait_for_two_searches_in_an_overload() -> None:
+    clock = Clock(0.0)
+    limit = WaitLimit(0.5, 0.05, clock)
+    assert limit.seconds(first=False, search=0.2) == 0.5
+    limit.waiting(any_waits=True)
+    clock.now += 1.0
+    limits = [limit.seconds(first=first, search=0.2) for first in (True, False)]
+    assert limits == [0.4, 0.05]
+    assert limit.seconds(first=True, search=3.0) == 0.5
+
+
+def test_an_overload_has_ended_after_two_seconds_without_a_search() -> None:
+    clock = Clock(0.0)
+    limit = WaitLimit(0.5, 0.05, clock)
+    limit.waiting(any_waits=True)
+    clock.now += 1.0
+    limit.arrived()
+    limit.refused()
+    limit.waiting(any_waits=False)
+    clock.now += 2.0
+    assert not limit.overloaded

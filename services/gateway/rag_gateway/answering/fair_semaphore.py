@@ -25,7 +25,8 @@ class FairSemaphore:
 
     Waiting tenants are served in turn (round robin), and the requests of one tenant first come, first
     served. A request that can be expected to wait longer than `wait_limit` is refused at once, and one
-    that does wait longer is refused then; None is no limit. `on_refused` is called for each of them.
+    that does wait longer is refused then; None is no limit. In an overload half of the slots are used:
+    fewer searches at once are each done sooner, and as many in all. `on_refused` is called for each of them.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class FairSemaphore:
     async def slot(self, tenant: str) -> AsyncIterator[None]:
         """Wait for a slot, and hold it while the block runs. Raises QueueFull if the wait is too long."""
         self._mark_active(tenant)
+        self._limit.arrived()
         if tenant in self._waiting or not self._has_room(tenant):
             await self._wait(tenant)
         else:
@@ -91,7 +93,7 @@ class FairSemaphore:
         others = sum(
             min(len(queue), own + 1) for name, queue in self._waiting.items() if name != tenant
         )
-        return self._mean_held * max((own + others + 1) / self._capacity, (own + 1) / self._share())
+        return self._mean_held * max((own + others + 1) / self._usable(), (own + 1) / self._share())
 
     def _waiters(self) -> "Iterator[_Waiter]":
         """Requests that still wait; cancelled ones stay in the queue until `_grant_next` skips them."""
@@ -106,24 +108,29 @@ class FairSemaphore:
             self._active.popitem(last=False)
 
     def _has_room(self, tenant: str) -> bool:
-        return self._held.total() < self._capacity and self._held[tenant] < self._share()
+        return self._held.total() < self._usable() and self._held[tenant] < self._share()
+
+    def _usable(self) -> int:
+        """How many slots may be held at the moment."""
+        return -(-self._capacity // 2) if self._limit.overloaded else self._capacity
 
     def _share(self) -> int:
         """How many slots a tenant may hold."""
         alone = len(self._active) == 1
-        return self._capacity if alone else max(1, self._capacity // _SHARE)
+        return self._usable() if alone else max(1, self._usable() // _SHARE)
 
     def _learn(self, held: float) -> None:
         weight = _NEWEST_WEIGHT if self._mean_held else 1.0
         self._mean_held += weight * (held - self._mean_held)
 
     async def _wait(self, tenant: str) -> None:
-        longest, expected = self._limit.seconds, self.expected_wait(tenant)
+        longest = self._limit.seconds(first=tenant not in self._waiting, search=self._mean_held)
+        expected = self.expected_wait(tenant)
         if expected > longest:
             raise self._refused(expected)
         waiter = _Waiter(asyncio.get_running_loop().create_future(), self._clock())
         self._waiting.setdefault(tenant, deque()).append(waiter)
-        self._limit.update(waiting=True)
+        self._limit.waiting(any_waits=True)
         try:
             async with asyncio.timeout(None if math.isinf(longest) else longest):
                 await self._granted(waiter, tenant)
@@ -141,6 +148,7 @@ class FairSemaphore:
 
     def _refused(self, expected: float) -> errors.QueueFull:
         self._on_refused()
+        self._limit.refused()
         return errors.QueueFull(
             "too many searches are waiting",
             metadata={"subject": "search_queue"},
@@ -153,7 +161,7 @@ class FairSemaphore:
             del self._held[tenant]
         while self._grant_next():
             pass
-        self._limit.update(waiting=bool(self._waiting))
+        self._limit.waiting(any_waits=bool(self._waiting))
 
     def _grant_next(self) -> bool:
         """Grant a slot to the first tenant in the queue that has room, and move it behind the others."""

@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable
 
-# Searches that have waited for so long without a pause are an overload, which ends as slowly.
+# Searches that have waited for so long without a pause are an overload.
 _INTERVAL_SECONDS = 1.0
+# It has ended once so few of an interval's searches are refused.
+_FEW_REFUSED = 0.1
 
 
 class WaitLimit:
@@ -12,7 +14,8 @@ class WaitLimit:
 
     A queue that is never empty for a second makes every search late without serving more of them, so it
     has to be short; one that fills for a moment is what a queue is for. (The rule is that of CoDel for
-    request queues: Maurer, "Fail at Scale", ACM Queue 13/8, 2015.)
+    request queues: Maurer, "Fail at Scale", ACM Queue 13/8, 2015. A queue this short is empty at times
+    though there is an overload, so that its end is seen by the refused searches.)
     """
 
     def __init__(
@@ -21,27 +24,62 @@ class WaitLimit:
         self._burst = burst
         self._short = min(overloaded, burst)
         self._clock = clock
-        self._waiting = False
-        self._since = clock()
         self._overloaded = False
+        # Since when searches have waited without a pause, None if none waits.
+        self._waiting_since: float | None = None
+        self._window = clock()
+        self._arrived = self._refused = 0
 
-    def update(self, *, waiting: bool) -> None:
+    def waiting(self, *, any_waits: bool) -> None:
         """Note whether a search waits now; call it at every change."""
+        if not any_waits:
+            self._waiting_since = None
+        elif self._waiting_since is None:
+            self._waiting_since = self._clock()
+
+    def arrived(self) -> None:
+        """Count a search."""
         self._settle()
-        if waiting != self._waiting:
-            self._waiting, self._since = waiting, self._clock()
+        self._arrived += 1
+
+    def refused(self) -> None:
+        """Count a search that is refused."""
+        self._refused += 1
 
     @property
     def overloaded(self) -> bool:
-        """Whether there is an overload: begun by a second of waiting, ended by a second without."""
+        """Whether there is an overload."""
         self._settle()
         return self._overloaded
 
-    @property
-    def seconds(self) -> float:
-        """The longest wait at the moment."""
-        return self._short if self.overloaded else self._burst
+    def seconds(self, *, first: bool, search: float) -> float:
+        """The longest wait of a search at the moment.
+
+        The `first` of its tenant to wait may wait at least twice as long as one `search` takes: for that
+        of another tenant that waits, and for one that runs.
+        """
+        if not self.overloaded:
+            return self._burst
+        return min(max(self._short, 2 * search), self._burst) if first else self._short
 
     def _settle(self) -> None:
-        if self._clock() - self._since >= _INTERVAL_SECONDS:
-            self._overloaded = self._waiting
+        now = self._clock()
+        if self._overloaded:
+            self._settle_window(now - self._window, now)
+        elif self._waiting_since is not None and now - self._waiting_since >= _INTERVAL_SECONDS:
+            self._overloaded = True
+            self._begin_window(now)
+
+    def _settle_window(self, elapsed: float, now: float) -> None:
+        if elapsed < _INTERVAL_SECONDS:
+            return
+        # Nothing has arrived for a whole interval, or few were refused.
+        idle = elapsed >= 2 * _INTERVAL_SECONDS
+        if idle or self._refused <= _FEW_REFUSED * self._arrived:
+            self._overloaded = False
+            self._waiting_since = None if self._waiting_since is None else now
+        self._begin_window(now)
+
+    def _begin_window(self, now: float) -> None:
+        self._window = now
+        self._arrived = self._refused = 0
