@@ -100,7 +100,7 @@ def _baseline(options: Options, write: Write) -> None:
     """Two platforms side by side, in turns of half the seconds."""
     assert options.baseline  # noqa: S101  # the part is chosen for it
     homes = options.home, options.home / "baseline"
-    with platform(homes[0]) as own, checkout(options.baseline, homes[1]) as other:
+    with platform(homes[0], search.PATIENT) as own, checkout(options.baseline, homes[1]) as other:
         services = [own.services, other]
         names = "this checkout", "baseline"
         ways = [way(*each) for each in zip(names, services, homes, strict=True)]

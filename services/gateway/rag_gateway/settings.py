@@ -174,8 +174,8 @@ class Settings(VaultSettings):
         gt=0,
         le=600,
         description="The same in an overload, so that searches that are admitted stay fast: it begins when "
-        "searches have been waiting for a second without a pause, and ends when less than a tenth is refused. "
-        "Until then half of the slots are used.",
+        "for a second every search has waited over a fifth of SEARCH_WAIT, and ends when less than a tenth is "
+        "refused. Until then half of the slots are used.",
     )
     ingest_slots: int = Field(
         8, ge=1, le=256, description="Maximum number of documents ingested at once; more wait."

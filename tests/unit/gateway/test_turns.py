@@ -172,11 +172,13 @@ async def test_a_burst_waits_as_long_as_it_may_and_the_rest_is_refused_at_once(
 
 
 async def overload(searches: Searches) -> None:
-    """Searches of acme have waited for a second; all that were admitted then end."""
+    """For two seconds more searches of acme come than can be served; all that were admitted then end."""
     await searches.request(*["acme"] * 12)
-    searches.clock.now += 1.0
-    await searches.request("acme")
-    for _ in range(12):
+    for _ in range(20):
+        searches.clock.now += 0.1
+        await searches.end("acme")
+        await searches.request("acme", "acme")
+    while searches.semaphore.running:
         await searches.end("acme")
 
 
@@ -187,6 +189,17 @@ async def test_in_a_lasting_overload_half_of_the_slots_are_used_and_one_may_wait
     tasks = await bounded.request(*["acme"] * 20)
     assert (bounded.semaphore.running, bounded.semaphore.waiting) == (1, 1)
     assert len(refused(tasks)) == 18
+
+
+async def test_a_queue_that_lasts_and_is_short_is_no_overload(bounded: Searches) -> None:
+    """Four callers who ask again and again: each waits for 0.08 s, under a fifth of the longest wait."""
+    tasks = await bounded.request(*["acme"] * 4)
+    for _ in range(30):
+        bounded.clock.now += 0.08
+        await bounded.end("acme", "acme")
+        tasks += await bounded.request("acme", "acme")
+    assert refused(tasks) == []
+    assert bounded.semaphore.running == 2
 
 
 async def test_an_overload_ends_when_few_are_refused(bounded: Searches) -> None:
@@ -222,7 +235,9 @@ async def test_a_search_that_waits_longer_than_expected_is_refused_then() -> Non
     await hanging.close()
 
 
-def test_an_overload_begins_with_a_second_of_waiting_and_lasts_while_many_are_refused() -> None:
+def test_an_overload_begins_with_a_second_of_late_searches_and_lasts_while_many_are_refused() -> (
+    None
+):
     clock = Clock(0.0)
     limit = WaitLimit(0.5, 0.05, clock)
 
@@ -235,10 +250,10 @@ def test_an_overload_begins_with_a_second_of_waiting_and_lasts_while_many_are_re
         clock.now += 1.0
         return limit.overloaded
 
-    limit.waiting(any_waits=True)
+    limit.admitted(0.11)
     clock.now += 0.5
-    limit.waiting(any_waits=False)
-    limit.waiting(any_waits=True)
+    limit.admitted(0.09)
+    limit.admitted(0.11)
     assert [second(10, 0), second(100, 90), second(100, 11), second(100, 10)] == [
         True, True, True, False,
     ]  # fmt: skip
@@ -248,7 +263,7 @@ def test_the_first_of_a_tenant_may_wait_for_two_searches_in_an_overload() -> Non
     clock = Clock(0.0)
     limit = WaitLimit(0.5, 0.05, clock)
     assert limit.seconds(first=False, search=0.2) == 0.5
-    limit.waiting(any_waits=True)
+    limit.admitted(0.2)
     clock.now += 1.0
     limits = [limit.seconds(first=first, search=0.2) for first in (True, False)]
     assert limits == [0.4, 0.05]
@@ -258,10 +273,9 @@ def test_the_first_of_a_tenant_may_wait_for_two_searches_in_an_overload() -> Non
 def test_an_overload_has_ended_after_two_seconds_without_a_search() -> None:
     clock = Clock(0.0)
     limit = WaitLimit(0.5, 0.05, clock)
-    limit.waiting(any_waits=True)
+    limit.admitted(0.2)
     clock.now += 1.0
     limit.arrived()
     limit.refused()
-    limit.waiting(any_waits=False)
     clock.now += 2.0
     assert not limit.overloaded

@@ -73,11 +73,13 @@ class FairSemaphore:
         """Wait for a slot, and hold it while the block runs. Raises QueueFull if the wait is too long."""
         self._mark_active(tenant)
         self._limit.arrived()
+        arrived = self._clock()
         if tenant in self._waiting or not self._has_room(tenant):
             await self._wait(tenant)
         else:
             self._held[tenant] += 1
         began = self._clock()
+        self._limit.admitted(began - arrived)
         try:
             yield
         finally:
@@ -130,7 +132,6 @@ class FairSemaphore:
             raise self._refused(expected)
         waiter = _Waiter(asyncio.get_running_loop().create_future(), self._clock())
         self._waiting.setdefault(tenant, deque()).append(waiter)
-        self._limit.waiting(any_waits=True)
         try:
             async with asyncio.timeout(None if math.isinf(longest) else longest):
                 await self._granted(waiter, tenant)
@@ -161,7 +162,6 @@ class FairSemaphore:
             del self._held[tenant]
         while self._grant_next():
             pass
-        self._limit.waiting(any_waits=bool(self._waiting))
 
     def _grant_next(self) -> bool:
         """Grant a slot to the first tenant in the queue that has room, and move it behind the others."""

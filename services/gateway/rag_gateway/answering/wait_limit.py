@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 
-# Searches that have waited for so long without a pause are an overload.
+# It is an overload if for so long every search has waited for longer than this share of the longest wait.
 _INTERVAL_SECONDS = 1.0
+_LATE = 0.2
 # It has ended once so few of an interval's searches are refused.
 _FEW_REFUSED = 0.1
 
@@ -12,10 +13,10 @@ _FEW_REFUSED = 0.1
 class WaitLimit:
     """The longest wait in seconds: `burst`, and `overloaded` while there is an overload.
 
-    A queue that is never empty for a second makes every search late without serving more of them, so it
-    has to be short; one that fills for a moment is what a queue is for. (The rule is that of CoDel for
-    request queues: Maurer, "Fail at Scale", ACM Queue 13/8, 2015. A queue this short is empty at times
-    though there is an overload, so that its end is seen by the refused searches.)
+    A queue that lasts makes every search late without serving more of them, so it has to be short; one
+    that fills for a moment is what a queue is for. (The rule is that of CoDel: Nichols and Jacobson,
+    "Controlling Queue Delay", ACM Queue 10/5, 2012. While the queue is kept short nobody is late, so that
+    the end of an overload is seen by the refused searches.)
     """
 
     def __init__(
@@ -25,17 +26,17 @@ class WaitLimit:
         self._short = min(overloaded, burst)
         self._clock = clock
         self._overloaded = False
-        # Since when searches have waited without a pause, None if none waits.
-        self._waiting_since: float | None = None
+        # Since when every search has been late, None if the last one was not.
+        self._late_since: float | None = None
         self._window = clock()
         self._arrived = self._refused = 0
 
-    def waiting(self, *, any_waits: bool) -> None:
-        """Note whether a search waits now; call it at every change."""
-        if not any_waits:
-            self._waiting_since = None
-        elif self._waiting_since is None:
-            self._waiting_since = self._clock()
+    def admitted(self, waited: float) -> None:
+        """Note that a search begins, after so many seconds of waiting."""
+        if waited <= _LATE * self._burst:
+            self._late_since = None
+        elif self._late_since is None:
+            self._late_since = self._clock()
 
     def arrived(self) -> None:
         """Count a search."""
@@ -66,7 +67,7 @@ class WaitLimit:
         now = self._clock()
         if self._overloaded:
             self._settle_window(now - self._window, now)
-        elif self._waiting_since is not None and now - self._waiting_since >= _INTERVAL_SECONDS:
+        elif self._late_since is not None and now - self._late_since >= _INTERVAL_SECONDS:
             self._overloaded = True
             self._begin_window(now)
 
@@ -77,7 +78,7 @@ class WaitLimit:
         idle = elapsed >= 2 * _INTERVAL_SECONDS
         if idle or self._refused <= _FEW_REFUSED * self._arrived:
             self._overloaded = False
-            self._waiting_since = None if self._waiting_since is None else now
+            self._late_since = None
         self._begin_window(now)
 
     def _begin_window(self, now: float) -> None:
