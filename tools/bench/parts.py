@@ -25,7 +25,7 @@ class Options:
 
     `baseline` is another checkout that is measured beside this one, None for none. `duration` is the
     length in seconds of the parts that are for minutes or hours, None for their own; every
-    `interval` seconds a process is killed.
+    `interval` seconds a process is killed. The last two are where their summaries are written.
     """
 
     home: Path
@@ -35,10 +35,12 @@ class Options:
     baseline: Path | None
     duration: float | None = None
     interval: float = 600.0
+    load_json: Path = Path("build/load.json")
+    faults_json: Path = Path("build/faults.json")
 
     @classmethod
     def from_environment(cls) -> "Options":
-        """The values of RAG_HOME, EMBEDDER_MODELS_DIR, BENCH_*, BASELINE, DURATION and INTERVAL.
+        """The values of RAG_HOME, EMBEDDER_MODELS_DIR, BENCH_*, BASELINE, DURATION, INTERVAL, *_JSON.
 
         Raises ValueError.
         """
@@ -54,6 +56,8 @@ class Options:
             baseline=Path(baseline).resolve() if baseline else None,
             duration=float(duration) if duration else None,
             interval=float(os.environ.get("INTERVAL") or 600),
+            load_json=Path(os.environ.get("LOAD_JSON") or "build/load.json"),
+            faults_json=Path(os.environ.get("FAULTS_JSON") or "build/faults.json"),
         )
 
 
@@ -138,13 +142,13 @@ def _users(options: Options, write: Write) -> None:
 
 
 def _sustained(options: Options, write: Write) -> None:
-    """Writes build/load.json as well."""
+    """Writes a summary as JSON as well."""
     with (
         tracing.collector(options.home) as collector,
         trusted(options.home, collector) as (direct, edge),
     ):
         found = sustained.sustained(direct, edge, options.duration or 600.0)
-    report.write_summary(Path("build/load.json"), sustained.summary(found))
+    report.write_summary(options.load_json, sustained.summary(found))
     write(
         {
             "Sustained load": sustained.phase_rows(found),
@@ -154,13 +158,13 @@ def _sustained(options: Options, write: Write) -> None:
 
 
 def _faults(options: Options, write: Write) -> None:
-    """Writes build/faults.json as well. Raises StartFailed if there is no time for a kill."""
+    """Writes a summary as JSON as well. Raises StartFailed if there is no time for a kill."""
     seconds = options.duration or 7200.0
     if seconds < options.interval:
         raise StartFailed("DURATION is shorter than INTERVAL: nothing would be killed")
     with tracing.collector(options.home) as collector:
         found = faults.campaign(options.home, collector, seconds, options.interval)
-    report.write_summary(Path("build/faults.json"), faults.summary(found))
+    report.write_summary(options.faults_json, faults.summary(found))
     write(
         {
             "Killed processes": faults.fault_rows(found),

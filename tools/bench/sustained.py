@@ -18,6 +18,8 @@ OVERLOAD = 10
 _SHARE, _LONGEST_OVERLOAD = 0.2, 120.0
 # Seconds over which the users connect, before each phase.
 _CONNECTING = 30.0
+# Runs of so many seconds have all the users; shorter ones a share, who connect in a share of the time.
+_WHOLE = 60.0
 _WARM_UP = 2.0
 _SAMPLE_SECONDS, _REPORT_SECONDS = 1.0, 15.0
 
@@ -62,18 +64,20 @@ def sustained(issuer: Way, edge: Way, seconds: float) -> Sustained:
 
     `issuer` is the way by which the users' tokens are issued. Raises StartFailed.
     """
+    share = min(seconds / _WHOLE, 1)
+    users, connecting = math.ceil(USERS * share), _CONNECTING * share
     fill(edge, PASSAGES)
     load("search", edge, AT_ONCE, _WARM_UP)
-    progress(f"issuing {USERS} tokens")
-    tokens = tokens_of(issuer, USERS)
+    progress(f"issuing {users} tokens")
+    tokens = tokens_of(issuer, users)
     longer = min(seconds * _SHARE, _LONGEST_OVERLOAD)
 
     def phase(name: str, rate: float, length: float) -> tuple[Phase, Mapping[str, Trend]]:
-        rounds = max(round(length * rate / USERS), 1)
-        progress(f"{name}: {rate:.0f} questions/s for {rounds * USERS / rate:.0f} s")
+        rounds = max(round(length * rate / users), 1)
+        progress(f"{name}: {rate:.0f} questions/s for {rounds * users / rate:.0f} s")
         with _sampled(edge) as memory:
-            result = ask(edge, tokens, _CONNECTING, rate, rounds)
-        return phase_of(name, USERS, rate, rounds, _CONNECTING, result), memory.trends()
+            result = ask(edge, tokens, connecting, rate, rounds)
+        return phase_of(name, users, rate, rounds, connecting, result), memory.trends()
 
     normal, memory = phase("normal", RATE, seconds)
     overload, memory_overload = phase("overload", OVERLOAD * RATE, longer)
