@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+import grpc
+
 from tools.bench.load import Way, fill, load, progress
 from tools.bench.memory import MemorySamples, Trend, sampled
 from tools.bench.report import Row
@@ -30,7 +32,9 @@ class Phase:
 
     `shed` were refused with a time to come back; `errors` are all others without a successful reply.
     `late` is how many milliseconds after its time a question was sent, for want of CPU in the client or
-    because its user still waited for the reply to its former one; it is part of the latency.
+    because its user still waited for the reply to its former one; it is part of the latency, which counts
+    from that time, and not of `sent`, which counts from when it was sent. `statuses` are the names of the
+    errors' gRPC statuses and how often they came.
     """
 
     name: str
@@ -39,9 +43,11 @@ class Phase:
     seconds: float
     questions: int
     latency: Percentiles
+    sent: Percentiles
     late: Percentiles
     shed: int
     errors: int
+    statuses: Mapping[str, int]
 
     @property
     def served(self) -> float:
@@ -100,9 +106,15 @@ def phase_of(
         seconds=result.seconds - connecting,
         questions=questions,
         latency=result.latency,
+        sent=result.trend("sent_latency"),
         late=result.trend("late"),
         shed=shed,
         errors=questions - result.latency.count - shed,
+        statuses={
+            code.name: result.counts[f"status_{code.value[0]}"]
+            for code in grpc.StatusCode
+            if f"status_{code.value[0]}" in result.counts
+        },
     )
 
 
@@ -138,11 +150,18 @@ def phase_rows(found: Sustained) -> list[Row]:
             **{f"{name} ms": getattr(one.latency, name) for name in ("p50", "p95", "p99")},
             "sent late, p95 ms": one.late.p95,
             "p95 to normal": f"{one.latency.p95 / found.normal.latency.p95:.2f}",
+            "p95 ms since sent": one.sent.p95,
+            "to normal": f"{one.sent.p95 / found.normal.sent.p95:.2f}",
             "shed": one.shed,
-            "errors": one.errors,
+            "errors": _listed(one),
         }
         for one in (found.normal, found.overload)
     ]
+
+
+def _listed(one: Phase) -> str:
+    names = ", ".join(f"{name} {count}" for name, count in one.statuses.items())
+    return f"{one.errors} ({names})" if names else str(one.errors)
 
 
 def memory_rows(found: Sustained) -> list[Row]:
@@ -178,6 +197,10 @@ def summary(found: Sustained) -> dict[str, object]:
         "shed": overload.shed,
         "errors_overload": overload.errors,
         "p95_overload_ms": _number(overload.latency.p95),
+        "p95_sent_ms": _number(normal.sent.p95),
+        "p95_overload_sent_ms": _number(overload.sent.p95),
+        "error_statuses": dict(normal.statuses),
+        "error_statuses_overload": dict(overload.statuses),
         "late_p95_ms": _number(normal.late.p95),
         "late_p95_overload_ms": _number(overload.late.p95),
         "memory": {

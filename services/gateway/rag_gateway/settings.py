@@ -170,7 +170,7 @@ class Settings(VaultSettings):
         "refused with a retry delay.",
     )
     search_wait_overloaded: float = Field(
-        0.03,
+        0.01,
         gt=0,
         le=600,
         description="The same in an overload, so that searches that are admitted stay fast: it begins when "

@@ -16,8 +16,12 @@ FAST, SLOW = Percentiles(90, 10.0, 20.0, 30.0), Percentiles(10, 15.0, 36.0, 50.0
 
 
 def phase(name: str, rate: float, latency: Percentiles, shed: int) -> Phase:
-    result = Result(40.0, {"shed": shed}, {"latency": latency, "late": Percentiles(100, 1, 2, 3)})
+    result = Result(40.0, {"shed": shed, "status_4": 6}, _trends(latency))
     return phase_of(name, users=50, rate=rate, rounds=2, connecting=30.0, result=result)
+
+
+def _trends(latency: Percentiles) -> dict[str, Percentiles]:
+    return {"latency": latency, "sent_latency": latency, "late": Percentiles(100, 1, 2, 3)}
 
 
 def found() -> Sustained:
@@ -34,6 +38,7 @@ def test_a_question_is_answered_or_shed_or_an_error() -> None:
 def test_the_overload_is_compared_with_the_normal_phase() -> None:
     normal, overload = phase_rows(found())
     assert (normal["p95 to normal"], overload["p95 to normal"]) == ("1.00", "1.80")
+    assert normal["errors"] == "6 (DEADLINE_EXCEEDED 6)"
     [row] = memory_rows(found())
     assert (row["process"], row["slope MiB/h"]) == ("gateway", "+1.5")
 
