@@ -91,6 +91,9 @@ def _sample(
             memory = memory_mib(pids)
         except ProcessLookupError:
             return
+        # A process that has ended, and has not been waited for yet, has no memory.
+        if not all(memory.values()):
+            return
         for name, mib in memory.items():
             found.by_process[name].append((seconds, mib))
         report(seconds, memory)
