@@ -87,6 +87,7 @@ async def _campaign(
             kills = await killing
         finally:
             killing.cancel()
+        await _recovered(supervisor, kills)
     return Campaign(seconds, calls, faults_of(kills, calls))
 
 
@@ -111,13 +112,19 @@ async def _kill_all(
     targets = cycle(TARGETS)
     for number in range(int(seconds / interval)):
         await asyncio.sleep(max(began + (number + 0.5) * interval - time.monotonic(), 0))
-        if not await asyncio.to_thread(supervisor.wait_all_up, _RECOVERY_SECONDS):
-            raise StartFailed(f"after {kills[-1].target} was killed, the platform did not recover")
+        await _recovered(supervisor, kills)
         name = next(targets)
         kills.append(Kill(time.monotonic() - began, name))
         progress(f"{kills[-1].at:.0f} s: killing {name}")
         services[name].process.kill()
     return kills
+
+
+async def _recovered(supervisor: Supervisor, kills: Sequence[Kill]) -> None:
+    """Return when everything runs again. Raises StartFailed."""
+    if not await asyncio.to_thread(supervisor.wait_all_up, _RECOVERY_SECONDS):
+        last = kills[-1].target if kills else "nothing"
+        raise StartFailed(f"after {last} was killed, the platform did not recover")
 
 
 async def call_steadily(client: AsyncClient, began: float, seconds: float) -> list[CallRecord]:
