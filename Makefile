@@ -18,7 +18,7 @@ export TORCH TORCH_INDEX BASE BUILD_BASE
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help run models llama clean test-unit test chart cluster test-long check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench alarms pictures images release go-nogo
+.PHONY: help run models llama clean test-unit test chart cluster test-long check lint types security protos-check format protos protos-release openapi settings dashboards sizing lock eval injection bench load faults alarms pictures images release go-nogo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z%-]+:.*## / {printf "  %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,7 +96,7 @@ types: $(READY) ## run mypy in strict mode
 security: $(READY) ## scan for unsafe code, secrets, private keys and known vulnerabilities; AUDIT_REQUIRED=true fails without the vulnerability database
 	@$(BIN)/python -m tools.security
 
-protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, the chart's schema, docs/metrics.md, docs/chart.md
+protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, the chart's schema, docs/metrics.md, docs/chart.md, docs/sizing.md
 	@$(BIN)/python -m tools.contracts.stubs --check
 	@$(BIN)/python -m tools.docs.openapi --check
 	@$(BIN)/python -m tools.contracts.descriptors --check
@@ -105,6 +105,7 @@ protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI
 	@$(BIN)/python -m tools.chart.schema --check
 	@$(BIN)/python -m tools.chart.page --check
 	@$(BIN)/python -m tools.delivery.argo --check
+	@$(BIN)/python -m tools.docs.sizing --check
 
 ##@ Generate
 format: $(READY) ## format the code and apply safe lint fixes
@@ -131,6 +132,9 @@ dashboards: $(READY) ## generate the Grafana dashboards
 
 protos-release: $(READY) ## record the protobuf API as released, the baseline for `make lint`
 	@$(BIN)/python -m tools.contracts.breaking --release
+
+sizing: $(READY) ## generate docs/sizing.md from the measured figures in docs/benchmarks.md
+	@$(BIN)/python -m tools.docs.sizing
 
 lock: $(READY) ## update requirements/ to the newest versions that pyproject.toml allows, with hashes
 	@$(BIN)/python -m tools.lock
@@ -160,6 +164,15 @@ injection: $(READY) ## measure prompt injection against each backend; writes doc
 bench: export BASELINE := $(BASELINE)
 bench: $(READY) ## measure speed, all parts (about eleven minutes) or PART=search,fp32,users,growth,edge,tracing,fairness; writes docs/benchmarks.md; BASELINE=FOLDER compares with another checkout
 	@exec $(BIN)/python -m tools.bench --part "$(PART)"
+
+load: export DURATION := $(DURATION)
+load: $(READY) ## 1,000 users ask 50 questions/s through the edge for ten minutes, then 500/s for two; DURATION=60 is a try; writes build/load.json and docs/benchmarks.md
+	@exec $(BIN)/python -m tools.bench --part load
+
+faults: export DURATION := $(DURATION)
+faults: export INTERVAL := $(INTERVAL)
+faults: $(READY) ## kill a process every ten minutes (INTERVAL) for two hours (DURATION) under load, and count the calls that fail; writes build/faults.json and docs/benchmarks.md
+	@exec $(BIN)/python -m tools.bench --part faults
 
 alarms: $(READY) ## break the platform in five ways and report which alert fires and when, with the shipped waits (20 minutes)
 	@$(BIN)/python -m rag_embedder.models.prepare_model
