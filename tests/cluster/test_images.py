@@ -1,5 +1,6 @@
 """The images of the services run: unpacked, as their user, on a read-only root, they answer a question."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ import pytest_asyncio
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from tools.images.archive import Archive
-from tools.images.build import records, tar_of, version
+from tools.images.build import WHEELS, records, tar_of, version
 
 from rag_local import dev_keys
 from tests.e2e.callers import CREATED, Caller
@@ -104,9 +105,8 @@ def test_an_image_has_no_pip_no_compiler_and_no_setuid_file(
     roots: Mapping[str, ImageRoot], service: str
 ) -> None:
     folder = roots[service].folder
-    found = subprocess.run(
-        ("find", str(folder), "-xdev", "-printf", "%m %y %P\\n"), capture_output=True, text=True
-    ).stdout.splitlines()
+    command = ("find", str(folder), "-xdev", "-printf", "%m %y %P\\n")
+    found = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
     files = [line.split(" ", 2) for line in found if line.count(" ") >= 2]
     assert len(files) > 1000
     assert not [p for mode, kind, p in files if kind == "f" and int(mode, 8) & 0o6000]
@@ -148,3 +148,14 @@ def test_the_list_of_packages_is_valid_and_whole(
     names = {component["name"] for component in json.loads(text)["components"]}
     assert {"rag-platform", "rag-client", "grpcio", "libc6"} <= names
     assert images[service].digest in text
+
+
+def test_built_again_from_clean_an_image_has_the_same_bytes(images: Mapping[str, Archive]) -> None:
+    path = tar_of("generator")
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.unlink()
+    for name in ("generator", "own", "pip"):
+        shutil.rmtree(WHEELS / name)
+    again = built(("generator",))["generator"]
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == before
+    assert again.digest == images["generator"].digest
