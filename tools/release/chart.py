@@ -23,7 +23,7 @@ def package_chart(target: Path, digests: Mapping[str, str], registry: str = "") 
         chart = Path(folder) / SOURCE.name
         package(chart)
         fill_in(chart / "values.yaml", digests, registry)
-        command = [helm(), "package", chart, "--destination", target]
+        command = [helm(), "package", str(chart), "--destination", str(target)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     (archive,) = target.glob(f"{SOURCE.name}-*.tgz")
     return archive
