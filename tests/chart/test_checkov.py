@@ -12,8 +12,11 @@ from tests.support.chart.cases import pairwise, plain
 from tests.support.parts import tool
 
 ACCEPTED = yaml.safe_load(Path(__file__).with_name("checkov.yaml").read_text("utf-8"))
-# The values files as they are, and combinations that have all switches on between them.
-CASES = [*plain(), *pairwise()[1:6]]
+# The values files as they are, and combinations with NetworkPolicies, whose lack is a finding.
+CASES = [
+    *plain(),
+    *[case for case in pairwise() if dict(case.positions)["networkPolicy"] != "none"][:5],
+]
 
 
 @pytest.fixture(scope="module")
