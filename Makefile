@@ -13,15 +13,15 @@ junit = --junitxml=build/junit/$(1).xml -o junit_suite_name=$$(git describe --al
 requested = $(if $(filter-out 0,$($(1))),$(VENV)/.$(2))
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export TORCH TORCH_INDEX
+export TORCH TORCH_INDEX BASE BUILD_BASE
 # Each process would compile all it imports anew, and tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help run models llama clean test-unit test cluster test-long chart check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench alarms pictures release go-nogo
+.PHONY: help run models llama clean test-unit test chart cluster test-long check lint types security protos-check format protos protos-release openapi settings dashboards sizing lock eval injection bench load faults alarms pictures images release go-nogo
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z%-]+:.*## / {printf "  %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.run: pyproject.toml libs/client/pyproject.toml libs/cli/pyproject.toml requirements/run.txt requirements/build.txt
 $(VENV)/.vault: $(VENV)/.run requirements/vault.txt
@@ -79,11 +79,12 @@ check: $(READY) protos-check lint types security test cluster ## run everything 
 	@ONCE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 	@ONCE=1 VAULT=1 EDGE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 
-lint: $(READY) ## check formatting, lint rules, import contracts, workflows, and that the protobuf API breaks no client
+lint: $(READY) ## check formatting, lint rules, import contracts, the Dockerfile, workflows, and that the protobuf API breaks no client (buf breaking)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/buf lint
+	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/python -m tools.contracts.breaking
 	@$(BIN)/zizmor --offline --quiet --no-progress --persona pedantic --strict-collection .github
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
@@ -95,7 +96,7 @@ types: $(READY) ## run mypy in strict mode
 security: $(READY) ## scan for unsafe code, secrets, private keys and known vulnerabilities; AUDIT_REQUIRED=true fails without the vulnerability database
 	@$(BIN)/python -m tools.security
 
-protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, the chart's schema, docs/metrics.md, docs/chart.md
+protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, the chart's schema, docs/metrics.md, docs/chart.md, docs/sizing.md
 	@$(BIN)/python -m tools.contracts.stubs --check
 	@$(BIN)/python -m tools.docs.openapi --check
 	@$(BIN)/python -m tools.contracts.descriptors --check
@@ -104,6 +105,7 @@ protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI
 	@$(BIN)/python -m tools.chart.schema --check
 	@$(BIN)/python -m tools.chart.page --check
 	@$(BIN)/python -m tools.delivery.argo --check
+	@$(BIN)/python -m tools.docs.sizing --check
 
 ##@ Generate
 format: $(READY) ## format the code and apply safe lint fixes
@@ -131,10 +133,19 @@ dashboards: $(READY) ## generate the Grafana dashboards
 protos-release: $(READY) ## record the protobuf API as released, the baseline for `make lint`
 	@$(BIN)/python -m tools.contracts.breaking --release
 
+sizing: $(READY) ## generate docs/sizing.md from the measured figures in docs/benchmarks.md
+	@$(BIN)/python -m tools.docs.sizing
+
 lock: $(READY) ## update requirements/ to the newest versions that pyproject.toml allows, with hashes
 	@$(BIN)/python -m tools.lock
 
-##@ Release
+##@ Deliver
+images: $(READY) ## build the images of the services into build/images, with Docker or buildah; BASE=NAME@sha256:DIGEST selects what they run on
+	@$(BIN)/python -m tools.images
+
+image-%: $(READY) ## build one image: image-gateway, image-embedder, image-embedder-torch, image-retriever, image-generator
+	@$(BIN)/python -m tools.images $*
+
 release: $(READY) ## build, package and describe VERSION in build/release/VERSION; publishes nothing; DIGESTS=FILE takes images that are already pushed, to REGISTRY
 	@$(BIN)/python -m tools.release.checks "$(VERSION)"
 	@$(if $(DIGESTS),,$(MAKE) --no-print-directory images)
@@ -153,6 +164,15 @@ injection: $(READY) ## measure prompt injection against each backend; writes doc
 bench: export BASELINE := $(BASELINE)
 bench: $(READY) ## measure speed, all parts (about eleven minutes) or PART=search,fp32,users,growth,edge,tracing,fairness; writes docs/benchmarks.md; BASELINE=FOLDER compares with another checkout
 	@exec $(BIN)/python -m tools.bench --part "$(PART)"
+
+load: export DURATION := $(DURATION)
+load: $(READY) ## 1,000 users ask 50 questions/s through the edge for ten minutes, then 500/s for two; DURATION=60 is a try; writes build/load.json and docs/benchmarks.md
+	@exec $(BIN)/python -m tools.bench --part load
+
+faults: export DURATION := $(DURATION)
+faults: export INTERVAL := $(INTERVAL)
+faults: $(READY) ## kill a process every ten minutes (INTERVAL) for two hours (DURATION) under load, and count the calls that fail; writes build/faults.json and docs/benchmarks.md
+	@exec $(BIN)/python -m tools.bench --part faults
 
 alarms: $(READY) ## break the platform in five ways and report which alert fires and when, with the shipped waits (20 minutes)
 	@$(BIN)/python -m rag_embedder.models.prepare_model

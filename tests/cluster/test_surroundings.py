@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.cluster.chart import Chart
+from tests.support.cluster.chart import LANES, Chart
 from tests.support.cluster.programs import kubectl_program
 from tests.support.cluster.resource_totals import claims, containers, quantity, totals
 from tests.support.parts import ROOT
@@ -53,7 +53,7 @@ def release(chart: Chart, name: str) -> Objects:
     words = chart.values(VALUES[name])
     if name != "laptop":
         words += chart.values(f"regions/{chart.regions[0]}.yaml")
-    return chart.render(*words, "--set", "canary.enabled=true")
+    return chart.render(*words, *LANES)
 
 
 @pytest.mark.parametrize("name", NAMESPACES)

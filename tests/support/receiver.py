@@ -83,6 +83,11 @@ class Receiver:
             for record in scope.log_records
         ]
 
+    def resource(self, service: str) -> dict[str, Any]:
+        """The attributes of the service's resource, as its first spans had them; empty without any."""
+        sent = self._resources("resource_spans", service)
+        return attributes(sent[0].resource) if sent else {}
+
     def bytes(self) -> bytes:
         """Everything, as it came."""
         return b"".join(request.SerializeToString() for request in self.requests)

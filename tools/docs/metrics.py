@@ -138,8 +138,8 @@ def preface() -> Iterator[str]:
     )
     yield ""
     yield from [
-        "- At `/metrics` each sample also has the label `service`; by OTLP the resource attribute",
-        "  `service.name` identifies it.",
+        "- Each sample also has the label `service`, and `region` if the service's setting REGION is set;",
+        "  by OTLP the resource attributes `service.name` and `cloud.region` say the same.",
         "- The name of a counter ends in `_total`. A histogram `x` has `x_bucket` with the label `le`,",
         "  `x_count` and `x_sum`.",
         "- If traces are recorded, a histogram's buckets have exemplars: `trace_id` and `span_id` of one",

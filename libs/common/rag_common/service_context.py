@@ -32,7 +32,7 @@ async def service_context(settings: VaultSettings, service: str) -> AsyncIterato
 
     Raises SettingsInvalid, and Unavailable if Vault does not answer.
     """
-    logging.configure(service, settings.log_level, settings.log_format)
+    logging.configure(service, settings.log_level, settings.log_format, settings.region)
     telemetry = setup.configure(service, version("rag-platform"), settings.region)
     async with AsyncExitStack() as stack:
         stack.callback(telemetry.close)

@@ -5,8 +5,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -269,6 +270,44 @@ async def test_metrics_are_sent_as_they_would_be_fetched(
     assert build.as_double == 1
     assert attributes(build).items() >= {("service", "front"), ("version", "1")}
     assert sent["rag_log_lines"].sum.is_monotonic
+
+
+async def test_the_region_is_in_traces_metrics_and_log_lines(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "otlp")
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "otlp")
+    logging.configure("front", form="json", region="eu-1")
+    lines: list[Mapping[str, Any]] = []
+    logging.listen(lines.append)
+    front = setup.configure("front", "1", "eu-1")
+    async with served(telemetry=front) as service:
+        await service.call(metadata=[TRACEPARENT])
+        page = (await front.metrics.pages()["/metrics"]()).body.decode()
+    front.close()
+    samples = [one for one in page.splitlines() if not one.startswith("#")]
+    assert samples
+    assert not [one for one in samples if 'region="eu-1"' not in one]
+    assert receiver.resource("rag-front")["cloud.region"] == "eu-1"
+    sent = receiver.metrics("rag-front")
+    [build] = [one.gauge.data_points for one in sent if one.name == "rag_build_info"]
+    assert attributes(build[0])["region"] == "eu-1"
+    [line] = [line for line in receiver.lines("rag-front") if line.event_name == "call"]
+    assert attributes(line)["region"] == "eu-1"
+    assert {one["region"] for one in lines} == {"eu-1"}
+
+
+async def test_without_a_region_nothing_says_one() -> None:
+    logging.configure("front", form="json")
+    lines: list[Mapping[str, Any]] = []
+    logging.listen(lines.append)
+    front = setup.configure("front", "1")
+    async with served(telemetry=front) as service:
+        await service.call()
+        page = (await front.metrics.pages()["/metrics"]()).body.decode()
+    assert lines
+    assert not [one for one in lines if "region" in one]
+    assert "region=" not in page
 
 
 @pytest.mark.usefixtures("nobody")

@@ -21,6 +21,7 @@ EVERYTHING: dict[str, Any] = {
     "gateway_tls": True,
     "lanes": (Lane("baseline", ("base:50051",), 5), Lane("canary", ("canary:50051",), 5)),
     "lane_header": True,
+    "region": 'eu"1',
     "reflection": True,
     "otlp": "collector:4317",
     "metrics_port": 9902,

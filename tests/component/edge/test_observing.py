@@ -133,6 +133,27 @@ async def test_metrics_have_a_port_of_their_own(tmp_path: Path) -> None:
             assert (await client.post("/stats/prometheus")).status_code == 404
 
 
+async def test_the_region_is_in_log_lines_metrics_and_traces(tmp_path: Path) -> None:
+    port = free_port()
+    with by_grpc() as receiver:
+        target = receiver.url.removeprefix("http://")
+        changes = {"region": "eu-1", "metrics_port": port, "otlp": target}
+        async with setting(tmp_path, **changes) as placed, placed.http() as http:
+            for number in range(5):
+                named = {"x-request-id": f"region-{number}", **placed.headers()}
+                await http.get("/v1/identity", headers=named)
+            assert (await line(placed, "region-1"))["region"] == "eu-1"
+            async with httpx.AsyncClient() as client:
+                page = (await client.get(f"http://127.0.0.1:{port}/stats/prometheus")).text
+            # What Envoy counts of its own log files has no labels at all.
+            own = ("envoy_cluster_", "envoy_http_", "envoy_listener_", "envoy_server_")
+            samples = [one for one in page.splitlines() if one.startswith(own)]
+            assert samples
+            assert not [one for one in samples if 'region="eu-1"' not in one]
+            resource = await until(lambda: receiver.resource("rag-edge"), "spans have arrived")
+        assert resource["cloud.region"] == "eu-1"
+
+
 async def test_methods_that_do_not_exist_make_no_new_metrics(placed: Setting) -> None:
     async with placed.channel() as channel:
         for n in range(20):

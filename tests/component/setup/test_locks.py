@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tools import lock
-from tools.lock import FOLLOWING, LOCKS, ROOT, TEST, Lock
+from tools.lock import FOLLOWING, IMAGES, LOCKS, ROOT, TEST, Lock
 
 RUN = next(one for one in LOCKS if one.name == "run")
 # Packages that `make run` must do without: frameworks, development tools, servers that tests start.
@@ -80,7 +80,7 @@ def test_make_run_installs_no_framework_and_no_development_tool() -> None:
     assert HEAVY.isdisjoint(lock.pinned(RUN))
 
 
-@pytest.mark.parametrize("one", FOLLOWING, ids=lambda one: one.name)
+@pytest.mark.parametrize("one", [*FOLLOWING, *IMAGES], ids=lambda one: one.name)
 def test_parts_of_one_environment_agree_on_versions(one: Lock) -> None:
     together = lock.pinned(TEST)
     own = {name: versions for name, versions in lock.pinned(one).items() if name in together}

@@ -1,23 +1,27 @@
 """The chart with its dependency, rendered by helm without a cluster."""
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import yaml
+from tools.chart import package
 
-from tests.support.cluster.programs import CHART, helm_program, qdrant_chart
+from tests.support.cluster.programs import helm_program, qdrant_chart
+
+# Values with which the lanes of a canary exist.
+LANES = (
+    "--set", "canary.enabled=true", "--set", "canary.prometheus=http://prometheus.monitoring.svc:9090",
+)  # fmt: skip
 
 
 class Chart:
     """A copy of the chart in a folder, with the archive of Qdrant's chart in it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder / CHART.name
-        shutil.copytree(CHART, self.folder)
-        (self.folder / "charts").mkdir(exist_ok=True)
-        shutil.copy(qdrant_chart(), self.folder / "charts")
+        qdrant_chart()
+        self.folder = folder / "rag"
+        package.package(self.folder)
 
     def values(self, *names: str) -> list[str]:
         """Helm's arguments for values files, named by their paths in the chart."""

@@ -53,8 +53,12 @@ class Cluster:
         """Run a command in the cluster's network, with KUBECONFIG set; its exit code is not checked."""
         return self._call("run", str(self._folder), *command, stdin=stdin, seconds=seconds)
 
+    def start_kubectl(self, *words: str, log: Path) -> subprocess.Popen[bytes]:
+        """Start a kubectl that goes on, with its output in a file; the caller ends its process group."""
+        return self.start(self._kubectl, *words, log=log)
+
     def start(self, *command: str, log: Path) -> subprocess.Popen[bytes]:
-        """Start a command in the cluster's network that goes on; the caller ends it."""
+        """Start a command in the cluster's network that goes on; the caller ends its process group."""
         words = [self._program, "run", str(self._folder), *command]
         with log.open("ab") as output:
             return subprocess.Popen(
@@ -85,10 +89,22 @@ class Cluster:
         ]
         return found
 
-    def apply(self, *objects: dict[str, Any]) -> None:
-        """Apply objects with strict validation of their fields, and without a warning."""
+    def apply(self, *objects: dict[str, Any], dry_run: bool = False) -> None:
+        """Apply objects with strict validation of their fields, and without a warning.
+
+        A dry run goes through the server's admission and stores nothing.
+        """
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-        self.kubectl("apply", "--validate=strict", "--filename", "-", stdin=text)
+        words = ["--server-side", "--force-conflicts", "--validate=strict", "--filename", "-"]
+        self.kubectl("apply", *words, *(["--dry-run=server"] if dry_run else []), stdin=text)
+
+    def names(self, namespace: str) -> set[str]:
+        """Every object of a namespace as kind/name, but for events and the deprecated Endpoints."""
+        kinds = self.kubectl(
+            "api-resources", "--namespaced", "--verbs=list", "--output=name"
+        ).split()
+        wanted = ",".join(one for one in kinds if not one.startswith(("events", "endpoints")))
+        return set(self.kubectl("get", wanted, "--namespace", namespace, "--output=name").split())
 
     def _checked(self, program: str, words: Sequence[str], stdin: str, seconds: float) -> str:
         done = self.run(program, *words, stdin=stdin, seconds=seconds)

@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.parts import ROOT, missing, server
-
-CHART = ROOT / "helm" / "rag"
+from tests.support.parts import missing, server
 
 
 def cluster_program() -> str:

@@ -28,8 +28,10 @@ log = structlog.get_logger()
 _JSON = json.JSONEncoder(default=repr)
 
 
-def configure(service: str, level: str = "info", form: str = "auto") -> None:
+def configure(service: str, level: str = "info", form: str = "auto", region: str = "") -> None:
     """Write events of at least `level` to standard output, redacted, one line each.
+
+    Each line has the service's name, and its region unless that is empty.
 
     A thread writes the lines. If its queue is full because the output is not read, lines are dropped
     and counted, and a later line reports their number.
@@ -41,7 +43,7 @@ def configure(service: str, level: str = "info", form: str = "auto") -> None:
     shared: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _ContextFields(service),
+        _ContextFields(service, region),
         # Before the redaction, in the console form too: text created after it would not be redacted.
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
@@ -138,15 +140,18 @@ def _notify_listeners(
 
 
 class _ContextFields:
-    """Adds the service's name and, inside a call, its ids."""
+    """Adds the service's name and region and, inside a call, its ids."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, region: str) -> None:
         self._service = service
+        self._region = region
 
     def __call__(
         self, _logger: object, _method: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         event["service"] = self._service
+        if self._region:
+            event["region"] = self._region
         call = CALL.get()
         if call:
             event["request_id"] = call.request_id

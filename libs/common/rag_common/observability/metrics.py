@@ -102,11 +102,12 @@ class Metrics:
     These are what every service has. Each service declares its own in `instruments.py`.
     """
 
-    def __init__(self, service: str = "", version: str = "") -> None:
+    def __init__(self, service: str = "", version: str = "", region: str = "") -> None:
         # When a count began is half of all lines, and nobody asks.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=True)
-        self._service = service
+        own = {"service": service, "region": region}
+        self._own_labels = {name: value for name, value in own.items() if value}
         self.calls = self.histogram(
             "rag_rpc_server_duration_seconds",
             "Time from a call's arrival to its end; tier is the caller's tier of limits, deadline is "
@@ -171,12 +172,12 @@ class Metrics:
         self._dropped_lines.inc()
 
     def collected(self) -> list[Metric]:
-        """Every metric at this moment, each sample with the service's name, by which dashboards query."""
-        named = {"service": self._service} if self._service else {}
+        """Every metric at this moment, each sample with the service's name and region."""
         collected = list(self.registry.collect())
         for metric in collected:
             metric.samples = [
-                sample._replace(labels={**named, **sample.labels}) for sample in metric.samples
+                sample._replace(labels={**self._own_labels, **sample.labels})
+                for sample in metric.samples
             ]
         return collected
 

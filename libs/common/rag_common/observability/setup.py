@@ -83,7 +83,7 @@ def configure(service: str, version: str, region: str = "") -> Telemetry:
     """Send what the standard OTEL_ variables ask for to where they say. Raises SettingsInvalid."""
     # It warns of each malformed header and failed export, with text of callers: metrics count both.
     standard_logging.getLogger("opentelemetry").setLevel(standard_logging.CRITICAL)
-    metrics = Metrics(service, version)
+    metrics = Metrics(service, version, region)
     logging.listen(metrics.line)
     logging.listen_for_drops(metrics.dropped_line)
     if not any(os.environ.get(name) for name in _endpoints()):
