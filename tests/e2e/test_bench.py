@@ -1,5 +1,6 @@
 """`make bench`: parts from start to end, and every way of stopping it leaves no process."""
 
+import json
 import os
 import re
 import shutil
@@ -171,6 +172,48 @@ async def test_the_growth_part_is_measured_and_written(home: Path, models: Path,
     assert all(float(cell) > 0 for row in found for cell in row[-2:])
     assert "[1/1] growth" in said(home)
     assert not (home / "bench").exists()
+
+
+@pytest.mark.long
+async def test_a_short_sustained_load_is_measured_and_its_overload_is_shed(
+    home: Path, models: Path
+) -> None:
+    page, figures = home.parent / "page.md", home.parent / "load.json"
+    bench = {"DURATION": "10", "LOAD_JSON": str(figures)}
+    with running([*BENCH, "load", str(page)], home, models, **bench) as process:
+        await until(lambda: process.poll() is not None, "the part is done", seconds=400)
+        assert process.returncode == 0, said(home)
+        await until(lambda: not started(home), "every process has ended")
+    found = json.loads(figures.read_text())
+    assert found["users"] == 167
+    assert found["errors"] == found["errors_overload"] == 0
+    assert found["shed"] > 0
+    assert found["memory"].keys() >= {"gateway", "embedder", "retriever", "envoy", "redis"}
+    normal, overload = rows(page, "Sustained load")
+    assert (normal[0], overload[0]) == ("normal", "overload")
+    assert len(rows(page, "Memory under sustained load")) == len(found["memory"])
+
+
+@pytest.mark.long
+async def test_killed_processes_are_counted_by_fault_and_restarted(
+    home: Path, models: Path
+) -> None:
+    page, figures = home.parent / "page.md", home.parent / "faults.json"
+    bench = {"DURATION": "75", "INTERVAL": "25", "FAULTS_JSON": str(figures)}
+    with running([*BENCH, "faults", str(page)], home, models, **bench) as process:
+        await until(lambda: process.poll() is not None, "the part is done", seconds=600)
+        assert process.returncode == 0, said(home)
+        await until(lambda: not started(home), "every process has ended")
+    found = json.loads(figures.read_text())
+    assert [one["target"] for one in found["faults"]] == ["gateway", "gateway-2", "embedder"]
+    # There is one embedder: without it there are no answers until it is back.
+    assert found["faults"][2]["failed"]["Search"] > 0
+    assert [row[0] for row in rows(page, "Killed processes")] == [
+        "gateway",
+        "gateway-2",
+        "embedder",
+    ]
+    assert "the embedder is healthy again" in said(home)
 
 
 @pytest.mark.parametrize(

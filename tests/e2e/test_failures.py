@@ -5,6 +5,7 @@ import signal
 from collections.abc import AsyncIterator
 
 import grpc
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -227,3 +228,30 @@ async def test_a_full_embedding_queue_reaches_the_caller_with_a_time_to_come_bac
     finally:
         for name in small:
             await asyncio.to_thread(mortal.stop, name)
+
+
+async def test_searches_that_would_wait_too_long_are_refused_with_a_time_to_come_back(
+    mortal: Platform, caller: Caller
+) -> None:
+    await asyncio.to_thread(mortal.stop, "gateway")
+    mortal.begin("gateway", GATEWAY_SEARCHES="3", GATEWAY_SEARCH_WAIT="0.02")
+    await revive(mortal)
+    try:
+        await caller.search("창고")
+        burst = [caller.search(f"창고 {number}") for number in range(64)]
+        outcomes = await asyncio.gather(*burst, return_exceptions=True)
+        failed = [one for one in outcomes if isinstance(one, grpc.aio.AioRpcError)]
+        assert 0 < len(failed) < len(burst)
+        result = refusal(failed[0])
+        assert row(result) == ("RESOURCE_EXHAUSTED", "QUEUE_FULL")
+        assert result.retry_after
+        page = await asyncio.to_thread(read_metrics, mortal)
+        assert f'rag_searches_refused_total{{service="gateway"}} {float(len(failed))}' in page
+    finally:
+        await asyncio.to_thread(mortal.stop, "gateway")
+        await revive(mortal)
+
+
+def read_metrics(platform: Platform) -> str:
+    url = f"http://127.0.0.1:{platform.specs['gateway'].http_port}/metrics"
+    return httpx.get(url, trust_env=False).text

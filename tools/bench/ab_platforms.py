@@ -9,9 +9,8 @@ from rag_client.transport.channel import ClientCertificate, Gateway
 from rag_edge.edge_config import EdgeConfig
 from rag_local import dev_keys
 from rag_local.backends.envoy import edge
-from rag_local.backends.redis import PROGRAMS
 from rag_local.dev_certificates import Operator
-from rag_local.platform import Components, platform
+from rag_local.platform import Components, Platform, platform
 from rag_local.program import StartFailed
 from rag_local.service_processes import (
     SERVICES,
@@ -59,23 +58,28 @@ def trusted(home: Path, collector: str = "") -> Iterator[list[Way]]:
     """
     parts = Components(vault=True, edge=True, collector=collector)
     with platform(home, parts=parts) as started:
-        if not started.edge:
-            raise StartFailed("the edge does not run")
-        person = Operator((home / "operator").resolve())
-        folder = person.folder
-        own = ClientCertificate(folder / "tls.crt", folder / "tls.key")
-        pids = {**pids_of(started.services), "redis": _child(PROGRAMS)}
-        front = next(one.spec for one in started.services if one.spec.name == "gateway")
-        direct = Gateway(f"localhost:{front.port}", folder / "ca.crt", own)
-        secured = Gateway(started.access.target, Path(started.access.settings["RAG_CA_FILE"]))
+        yield trusted_ways(home, started)
 
-        def token() -> str:
-            return person.token.read_text().strip()
 
-        yield [
-            Way("direct, trusted", direct, token, pids),
-            Way("edge, trusted", secured, token, {**pids, "envoy": started.edge.process.pid}),
-        ]
+def trusted_ways(home: Path, started: Platform) -> list[Way]:
+    """The ways into a platform with Vault and Envoy: straight to its first gateway, and by the edge."""
+    if not (started.edge and started.redis):
+        raise StartFailed("the edge or Redis does not run")
+    person = Operator((home / "operator").resolve())
+    folder = person.folder
+    own = ClientCertificate(folder / "tls.crt", folder / "tls.key")
+    pids = {**pids_of(started.services), "redis": started.redis.process.pid}
+    front = next(one.spec for one in started.services if one.spec.name == "gateway")
+    direct = Gateway(f"localhost:{front.port}", folder / "ca.crt", own)
+    secured = Gateway(started.access.target, Path(started.access.settings["RAG_CA_FILE"]))
+
+    def token() -> str:
+        return person.token.read_text().strip()
+
+    return [
+        Way("direct, trusted", direct, token, pids),
+        Way("edge, trusted", secured, token, {**pids, "envoy": started.edge.process.pid}),
+    ]
 
 
 @contextmanager
@@ -114,13 +118,5 @@ def way(name: str, services: Sequence[ServiceProcess], home: Path, tenant: str =
 
 
 def pids_of(services: Sequence[ServiceProcess]) -> dict[str, int]:
-    return {service.spec.name: service.process.pid for service in services}
-
-
-def _child(names: Sequence[str]) -> int:
-    """The process of one of these names that this one has started. Raises StartFailed."""
-    for children in Path("/proc/self/task").glob("*/children"):
-        for pid in children.read_text().split():
-            if (Path("/proc") / pid / "comm").read_text().strip() in names:
-                return int(pid)
-    raise StartFailed(f"{names[0]} does not run")
+    """The processes by the services' names; replicas have their number too."""
+    return {service.name: service.process.pid for service in services}

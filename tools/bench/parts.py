@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rag_local.platform import Platform, platform
-from tools.bench import report, search, tracing
+from rag_local.program import StartFailed
+from tools.bench import faults, report, search, sustained, tracing
 from tools.bench.ab_platforms import RIVAL, checkout, pair, trusted, way
 from tools.bench.fairness import fairness_rows
 from tools.bench.growth import SERVER, Growth, edge_engine, growth, server_engine
@@ -22,7 +23,9 @@ from tools.bench.users import users_rows
 class Options:
     """Folders of data and of models, seconds of each measurement, sizes of the growing index.
 
-    `baseline` is another checkout that is measured beside this one, None for none.
+    `baseline` is another checkout that is measured beside this one, None for none. `duration` is the
+    length in seconds of the parts that are for minutes or hours, None for their own; every
+    `interval` seconds a process is killed. The last two are where their summaries are written.
     """
 
     home: Path
@@ -30,19 +33,31 @@ class Options:
     seconds: float
     sizes: tuple[int, ...]
     baseline: Path | None
+    duration: float | None = None
+    interval: float = 600.0
+    load_json: Path = Path("build/load.json")
+    faults_json: Path = Path("build/faults.json")
 
     @classmethod
     def from_environment(cls) -> "Options":
-        """RAG_HOME, EMBEDDER_MODELS_DIR, BENCH_SECONDS, BENCH_SIZES and BASELINE. Raises ValueError."""
+        """The values of RAG_HOME, EMBEDDER_MODELS_DIR, BENCH_*, BASELINE, DURATION, INTERVAL, *_JSON.
+
+        Raises ValueError.
+        """
         root = Path(os.environ.get("RAG_HOME", ".rag"))
         sizes = os.environ.get("BENCH_SIZES") or "10000,100000"
         baseline = os.environ.get("BASELINE")
+        duration = os.environ.get("DURATION")
         return cls(
             home=root / "bench",
             models=Path(os.environ.get("EMBEDDER_MODELS_DIR", root / "models")).resolve(),
             seconds=float(os.environ.get("BENCH_SECONDS", "8")),
             sizes=tuple(int(size) for size in sizes.split(",")),
             baseline=Path(baseline).resolve() if baseline else None,
+            duration=float(duration) if duration else None,
+            interval=float(os.environ.get("INTERVAL") or 600),
+            load_json=Path(os.environ.get("LOAD_JSON") or "build/load.json"),
+            faults_json=Path(os.environ.get("FAULTS_JSON") or "build/faults.json"),
         )
 
 
@@ -89,7 +104,7 @@ def _baseline(options: Options, write: Write) -> None:
     """Two platforms side by side, in turns of half the seconds."""
     assert options.baseline  # noqa: S101  # the part is chosen for it
     homes = options.home, options.home / "baseline"
-    with platform(homes[0]) as own, checkout(options.baseline, homes[1]) as other:
+    with platform(homes[0], search.PATIENT) as own, checkout(options.baseline, homes[1]) as other:
         services = [own.services, other]
         names = "this checkout", "baseline"
         ways = [way(*each) for each in zip(names, services, homes, strict=True)]
@@ -126,6 +141,38 @@ def _users(options: Options, write: Write) -> None:
             write({"1,000 users": found})
 
 
+def _sustained(options: Options, write: Write) -> None:
+    """Writes a summary as JSON as well."""
+    with (
+        tracing.collector(options.home) as collector,
+        trusted(options.home, collector) as (direct, edge),
+    ):
+        found = sustained.sustained(direct, edge, options.duration or 600.0)
+    report.write_summary(options.load_json, sustained.summary(found))
+    write(
+        {
+            "Sustained load": sustained.phase_rows(found),
+            "Memory under sustained load": sustained.memory_rows(found),
+        }
+    )
+
+
+def _faults(options: Options, write: Write) -> None:
+    """Writes a summary as JSON as well. Raises StartFailed if there is no time for a kill."""
+    seconds = options.duration or 7200.0
+    if seconds < options.interval:
+        raise StartFailed("DURATION is shorter than INTERVAL: nothing would be killed")
+    with tracing.collector(options.home) as collector:
+        found = faults.campaign(options.home, collector, seconds, options.interval)
+    report.write_summary(options.faults_json, faults.summary(found))
+    write(
+        {
+            "Killed processes": faults.fault_rows(found),
+            "A month of faults": faults.month_rows(found),
+        }
+    )
+
+
 def _costs(
     title: str, ways: Callable[[Path], AbstractContextManager[list[Way]]]
 ) -> Callable[[Options, Write], None]:
@@ -156,21 +203,28 @@ PARTS = (
     Part("tracing", "what tracing costs", _costs("What tracing costs", tracing.variants)),
     Part("fairness", "one tenant beside another", _fairness),
 )
+# By name only: they take ten minutes or hours.
+LONG = (
+    Part("load", "1,000 users for minutes, then ten times their questions", _sustained),
+    Part("faults", "processes killed one after the other under load", _faults),
+)
 BASELINE = Part("search", "this checkout and the baseline in alternating turns", _baseline)
 
 
 def chosen(names: str, baseline: Path | None = None) -> list[Part]:
-    """The parts of these names, separated by commas, in the order of PARTS; all if there is none.
+    """The parts of these names, separated by commas, in the order of PARTS and LONG; all of PARTS if none.
 
     With a baseline the only part is `search`. Raises ValueError for any other name.
     """
-    known = (BASELINE,) if baseline else PARTS
+    known = (BASELINE,) if baseline else (*PARTS, *LONG)
     expected = {name.strip() for name in names.split(",") if name.strip()}
     unknown = sorted(expected - {part.name for part in known})
     if unknown:
         there = ", ".join(part.name for part in known)
         raise ValueError(f"there is no part {', '.join(unknown)}; the parts are {there}")
-    return [part for part in known if part.name in expected or not expected]
+    if not expected:
+        return [part for part in known if part not in LONG]
+    return [part for part in known if part.name in expected]
 
 
 def measure(part: Part, options: Options, write: Write) -> None:

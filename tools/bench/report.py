@@ -1,7 +1,10 @@
 """Tables of what was measured, and docs/benchmarks.md, whose prose is written by hand."""
 
+import json
 import os
 import platform as machine
+import shutil
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +42,28 @@ def update(path: Path, tables: Mapping[str, str]) -> None:
     draft = path.with_suffix(".draft")
     draft.write_text(updated(page, tables), "utf-8")
     draft.replace(path)
+
+
+def write_summary(path: Path, figures: Mapping[str, object]) -> None:
+    """Write figures as JSON, with the commit, the time and the number of cores."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    where = {
+        "commit": _commit(),
+        "date": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "cores": os.cpu_count(),
+    }
+    path.write_text(json.dumps({**figures, **where}, indent=2) + "\n", "utf-8")
+
+
+def _commit() -> str:
+    """The commit of this checkout, with "+" if files have been changed; "unknown" without Git."""
+    git = shutil.which("git") or "git"
+    command = [git, "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        return "unknown"
+    return "unknown" if done.returncode else done.stdout.strip()
 
 
 def rendered(rows: Sequence[Row]) -> str:

@@ -1,7 +1,7 @@
 """Write the chart with all that it needs to build/chart/rag, and let Helm check it with each values file.
 
-The files that helm/rag has as links are copied. Qdrant's chart comes from $QDRANT_CHART if that is set,
-else from its repository. Helm is $HELM, or the command `helm`.
+The files that helm/rag has as links are copied. Qdrant's chart comes from $QDRANT_CHART if that is
+set, else from its repository. Helm is $HELM, or the command `helm`.
 """
 
 import os

@@ -114,7 +114,8 @@ _ROOM = section(
         Query("rag_searches_running", "{{instance}} running"),
         Query("rag_searches_waiting", "{{instance}} waiting"),
         Query("rag_searches_capacity", "{{instance}} places"),
-        see=("RagSearchesWaiting", "rag-tenants"),
+        Query("rate(rag_searches_refused_total[$__rate_interval])", "{{instance}} refused/s"),
+        see=("RagSearchesRefused", "RagSearchesWaiting", "rag-tenants"),
     ),
 )
 

@@ -1,6 +1,6 @@
 """Overview: golden signals of each service and call, objectives, health, and firing alerts."""
 
-from tools.dashboards import golden, objectives
+from tools.dashboards import golden, objectives, releases
 from tools.dashboards.board import RED, SERVICE, YES_NO, Board, Kind, Query, above, panel, section
 from tools.dashboards.promql import lacking, quantile, rate
 
@@ -116,6 +116,6 @@ OVERVIEW = Board(
     uid="rag-overview",
     title="RAG overview",
     about="Overall state: golden signals, objectives, health and firing alerts.",
-    sections=(_NOW, objectives.SECTION, golden.SECTION, _HEALTH),
+    sections=(_NOW, objectives.SECTION, golden.SECTION, _HEALTH, releases.SECTION),
     choices=(SERVICE,),
 )

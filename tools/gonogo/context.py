@@ -1,6 +1,8 @@
 """Where and for which commit the checklist runs, and how it runs a command."""
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from pathlib import Path
 
 # A number of hexadecimal digits from which a shortened commit is taken as unambiguous.
 _SHORTEST_COMMIT = 7
+TIMED_OUT = 124
 _PARENT_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
 
 
@@ -44,20 +47,25 @@ class Context:
         return len(text) >= _SHORTEST_COMMIT and self.commit.startswith(text)
 
     def run(self, command: str, timeout_s: int) -> Ran:
-        """Run a shell command; exit code 124 means that it took longer than `timeout_s`."""
+        """Run a shell command; the exit code is `TIMED_OUT` if it takes longer than `timeout_s`."""
         environment = {k: v for k, v in os.environ.items() if k not in _PARENT_MAKE}
         programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        done = subprocess.run(
-            ["timeout", "--kill-after=10", str(timeout_s), "bash", "-c", command],  # noqa: S607
+        process = subprocess.Popen(
+            [shutil.which("bash") or "bash", "-c", command],
             cwd=self.root,
             env={**environment, "PATH": programs},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            check=False,
+            start_new_session=True,
         )
-        return Ran(done.returncode, done.stdout)
+        try:
+            output, _ = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return Ran(TIMED_OUT, process.communicate()[0])
+        return Ran(process.returncode, output)
 
 
 def head(root: Path) -> str:

@@ -7,12 +7,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from tools.gonogo.context import Context, now
+from tools.gonogo.context import TIMED_OUT, Context, Ran, now
 from tools.gonogo.finding import Finding, State, judged, not_verified
 from tools.gonogo.limits import Limit
 from tools.gonogo.records import judge_figures, judge_issues, judge_junit, judge_release
 
-_TIMED_OUT, _NOT_EXECUTABLE, _NOT_FOUND = 124, 126, 127
+_NOT_EXECUTABLE, _NOT_FOUND = 126, 127
+# How the tools of this repository and pytest begin the line that says what is wrong.
+_PROBLEM = re.compile(r"^(?:FAIL|FAILED|ERROR)\b.*", re.MULTILINE)
 
 
 class Item(BaseModel):
@@ -30,34 +32,34 @@ class Item(BaseModel):
 
 
 class CommandItem(Item):
-    """Go if the command exits with 0.
+    """Go if the command exits with 0 and shows a figure.
 
-    A command that is not there or takes too long, or whose output matches `unverified`, has
-    verified nothing. `figure` is the part of the output that is shown as evidence.
+    A command that is not there or takes too long, or whose output matches `unverified` or has
+    nothing that matches `figure`, has verified nothing. The figure is shown as evidence.
     """
 
     reads: Literal["command"]
     command: str
+    figure: str
     unverified: str | None = None
-    figure: str | None = None
 
     def check(self, context: Context) -> Finding:
         """Run the command and judge how it ended."""
         ran = context.run(self.command, self.timeout_s)
-        if ran.code == _TIMED_OUT:
+        if ran.code == TIMED_OUT:
             return not_verified(f"no result within {self.timeout_s} s", now())
         if ran.code in (_NOT_EXECUTABLE, _NOT_FOUND):
-            return not_verified(f"the command cannot be run: {ran.last_line}", now())
+            return not_verified(ran.last_line, now())
         if ran.code:
-            return Finding(State.NO_GO, f"exit code {ran.code}: {ran.last_line}", now())
-        found = self.unverified and re.search(self.unverified, ran.output, re.MULTILINE)
-        if found:
-            return not_verified(found.group().strip(), now())
-        return Finding(State.GO, self._figure(ran.output) or ran.last_line, now())
+            return Finding(State.NO_GO, f"exit code {ran.code}: {_problems(ran)}", now())
+        return self._succeeded(ran.output)
 
-    def _figure(self, output: str) -> str:
-        found = self.figure and re.search(self.figure, output, re.MULTILINE)
-        return found.group().strip() if found else ""
+    def _succeeded(self, output: str) -> Finding:
+        if self.unverified and (found := _first(self.unverified, output)):
+            return not_verified(found, now())
+        if figure := _first(self.figure, output):
+            return Finding(State.GO, figure, now())
+        return not_verified(f"the output has nothing like “{self.figure}”", now())
 
 
 class RecordItem(Item):
@@ -170,6 +172,15 @@ def load(path: Path) -> list[AnyItem]:
     return TypeAdapter(list[AnyItem]).validate_python(
         tomllib.loads(path.read_text("utf-8"))["item"]
     )
+
+
+def _first(pattern: str, output: str) -> str:
+    found = re.search(pattern, output, re.MULTILINE)
+    return found.group().strip() if found else ""
+
+
+def _problems(ran: Ran) -> str:
+    return "; ".join(_PROBLEM.findall(ran.output)[:3]) or ran.last_line
 
 
 def _modified(path: Path) -> float:

@@ -33,7 +33,7 @@ class _Limit(BaseModel):
 
 
 def _parse(text: object) -> object:
-    found = re.fullmatch(r"(\w+) (<=|>=|<|>) ([\d.]+)", str(text))
+    found = re.fullmatch(r"([\w.]+) (<=|>=|<|>) ([\d.]+)", str(text))
     if not found:
         raise ValueError(f"{text} is not of the form `p95_ms < 200`")
     return dict(zip(("name", "comparison", "value"), found.groups(), strict=True))

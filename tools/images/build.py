@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 from tools import ROOT
-from tools.images import archive, base, inputs, wheels
+from tools.images import archive, base, inputs, sbom, wheels
 from tools.images.builders import Builder, builder
 
 IMAGES = ("gateway", "embedder", "embedder-torch", "retriever", "generator")
@@ -90,6 +90,7 @@ class _Maker:
         self._tool.build(tag, self._arguments(image), draft)
         digest = archive.normalised(draft, out, tag)
         draft.unlink()
+        sbom.write(archive.Archive(out), out.with_suffix(".cdx.json"))
         record = self._record(image, digest) | {"inputs": input_hash}
         text = json.dumps(records() | {image: record}, indent=2, sort_keys=True)
         DIGESTS.write_text(f"{text}\n")

@@ -25,7 +25,6 @@ from tools.release.sums import sha256, write_sums
 IMAGES = ROOT / "build" / "images"
 CHART = ROOT / "helm" / "rag"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_PREFIX = "rag-"
 
 
 def main() -> int:
@@ -36,14 +35,15 @@ def main() -> int:
     folder = ROOT / "build" / "release" / options.version
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for name in digests:
-        _copy_image(name, folder, archive=not pushed)
-    by_service = {name.removeprefix(_PREFIX): digest for name, digest in digests.items()}
+    for image in digests:
+        _copy_image(image, folder, archive=not pushed)
+    by_service = {name: digests[name] for name in sorted(services(ROOT))}
     archive = package_chart(CHART, folder, by_service, options.registry)
-    _write(folder, "digests.json", digests)
+    _write(folder, "digests.json", {name: {"digest": one} for name, one in digests.items()})
     notes = release_notes((ROOT / "CHANGELOG.md").read_text("utf-8"), options.version)
     (folder / "NOTES.md").write_text(notes, "utf-8")
-    subjects = {**digests, archive.name: sha256(archive)}
+    subjects = {f"rag-{name}": digest for name, digest in digests.items()}
+    subjects[archive.name] = sha256(archive)
     about = statement(options.version, _source(), subjects, ROOT / "requirements", started)
     _write(folder, "provenance.json", about)
     write_sums(folder)
@@ -54,26 +54,30 @@ def main() -> int:
 
 
 def services(root: Path) -> set[str]:
-    """The names of the images: one for each service."""
-    return {f"{_PREFIX}{path.name}" for path in (root / "services").iterdir() if path.is_dir()}
+    """The names of the services; each has an image."""
+    return {path.name for path in (root / "services").iterdir() if path.is_dir()}
 
 
 def read_digests(path: Path, expected: set[str]) -> dict[str, str]:
-    """The digest of every image. Raises `ValueError` if one is missing, unknown or no digest."""
-    digests: dict[str, str] = json.loads(path.read_text("utf-8"))
-    if digests.keys() != expected:
-        raise ValueError(f"{path.name} has {sorted(digests)}, expected {sorted(expected)}")
-    wrong = [name for name, digest in digests.items() if not _DIGEST.fullmatch(digest)]
-    if wrong:
-        raise ValueError(f"{path.name} has no digest of the form sha256:… for {', '.join(wrong)}")
+    """The digest of every image, from records as `make images` writes them.
+
+    Raises `ValueError` if a service has none, or if one has not the form of a digest.
+    """
+    records: dict[str, dict[str, str]] = json.loads(path.read_text("utf-8"))
+    digests = {image: record.get("digest", "") for image, record in records.items()}
+    wrong = [image for image, digest in digests.items() if not _DIGEST.fullmatch(digest)]
+    if wrong or expected - digests.keys():
+        names = ", ".join(sorted({*wrong, *(expected - digests.keys())}))
+        raise ValueError(f"{path.name} has no digest of the form sha256:… for {names}")
     return digests
 
 
-def _copy_image(name: str, folder: Path, *, archive: bool) -> None:
+def _copy_image(image: str, folder: Path, *, archive: bool) -> None:
     """The image's lists of contents (CycloneDX), and its archive unless it was pushed already."""
+    name = f"rag-{image}"
     contents = [*IMAGES.glob(f"{name}.cdx.json"), *IMAGES.glob(f"{name}.*.cdx.json")]
     if not contents:
-        raise FileNotFoundError(f"{IMAGES / name}.cdx.json")
+        raise FileNotFoundError(f"{IMAGES / name}.cdx.json: run `make images`")
     for path in [*contents, IMAGES / f"{name}.tar"] if archive else contents:
         shutil.copy2(path, folder)
 

@@ -19,8 +19,8 @@ def package_chart(
     """Package a copy of the chart into a folder, and return the archive.
 
     `digests` are by service (`gateway`); `registry` replaces the chart's own unless empty. The
-    program is `helm` on the PATH or the one that HELM names. The charts that it depends on are
-    fetched unless they lie in its folder `charts` or in the folder that HELM_CHARTS names.
+    program is `helm` on the PATH or the one that HELM names. Qdrant's chart, on which ours depends,
+    is fetched unless QDRANT_CHART names its archive.
     Raises `CalledProcessError` if helm fails.
     """
     with TemporaryDirectory() as folder:
@@ -46,12 +46,11 @@ def fill_in(values: Path, digests: Mapping[str, str], registry: str = "") -> Non
 
 
 def _provide_dependencies(chart: Path) -> None:
-    folder = os.environ.get("HELM_CHARTS")
-    if folder:
-        for archive in Path(folder).glob("*.tgz"):
-            (chart / "charts").mkdir(exist_ok=True)
-            shutil.copy(archive, chart / "charts")
-    elif not any((chart / "charts").glob("*.tgz")):
+    archive = os.environ.get("QDRANT_CHART")
+    if archive:
+        (chart / "charts").mkdir(exist_ok=True)
+        shutil.copy(archive, chart / "charts")
+    else:
         _helm("dependency", "update", str(chart))
 
 

@@ -80,10 +80,11 @@ redis_url: {{ $root.Values.redis.url | default (printf "redis://%s-redis:6379/0"
 {{- if .values.redisCaSecret }}
 redis_ca_file: /redis-ca/ca.crt
 {{- end }}
-{{- if .values.signingSecret }}
-signer: file
-signing_key: /keys/dev.pem
+{{- if .values.jwksSecret }}
+signer: none
 jwks: /keys/jwks.json
+{{- else }}
+signer: vault
 {{- end }}
 {{- end -}}
 

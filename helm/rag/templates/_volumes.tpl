@@ -19,8 +19,8 @@
 - {name: secret-{{ $name | replace "_" "-" }}, mountPath: /secrets/{{ $name }}, readOnly: true}
 {{- end }}
 {{- end }}
-{{- if and (eq .component "gateway") .values.signingSecret }}
-- {name: signing-key, mountPath: /keys, readOnly: true}
+{{- if and (eq .component "gateway") .values.jwksSecret }}
+- {name: jwks, mountPath: /keys, readOnly: true}
 {{- end }}
 {{- if and (eq .component "gateway") .values.redisCaSecret }}
 - {name: redis-ca, mountPath: /redis-ca, readOnly: true}
@@ -55,8 +55,8 @@
 {{- end }}
 {{- end }}
 {{- if eq .component "gateway" }}
-{{- with .values.signingSecret }}
-- {name: signing-key, secret: {secretName: {{ . }}, defaultMode: 0440}}
+{{- with .values.jwksSecret }}
+- {name: jwks, secret: {secretName: {{ . }}, defaultMode: 0440, items: [{key: jwks.json, path: jwks.json}]}}
 {{- end }}
 {{- with .values.redisCaSecret }}
 - {name: redis-ca, secret: {secretName: {{ . }}, defaultMode: 0440, items: [{key: ca.crt, path: ca.crt}]}}

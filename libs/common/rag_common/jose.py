@@ -166,6 +166,17 @@ def parse_jwks(document: Mapping[str, Any], algorithms: Collection[str]) -> dict
     return keys
 
 
+def public_jwks(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A JWKS of the public members of the document's signing keys. Raises ValueError as `parse_jwks`."""
+    keys = parse_jwks(document, _ALGORITHMS.values())
+    return {
+        "keys": [
+            {**key.key.as_dict(private=False), "kid": key_id, "alg": key.algorithm, "use": "sig"}
+            for key_id, key in keys.items()
+        ]
+    }
+
+
 def ed25519_jwk(raw: bytes) -> dict[str, str]:
     """The JWK of a public Ed25519 key of 32 bytes, with its thumbprint as `kid`. Raises ValueError."""
     return _imported(jwk.OKPKey, {"kty": "OKP", "crv": "Ed25519", "x": base64url(raw)})

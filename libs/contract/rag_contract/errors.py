@@ -201,7 +201,7 @@ class ConcurrencyLimit(ResourceExhausted):
 
 
 class QueueFull(ResourceExhausted):
-    """The queue of a model is full: it cannot finish more work in time."""
+    """The queue of a model or of searches is full: more work could not be finished in time."""
 
     reason = "QUEUE_FULL"
 

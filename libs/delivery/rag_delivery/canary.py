@@ -1,6 +1,7 @@
 """Analyses a canary and sets the shares of calls: `python -m rag_delivery.canary CONFIG.toml`.
 
-Exits with 0 if the release was promoted, 1 if it was rolled back, 2 if the configuration is invalid.
+Exits with 0 if the release was promoted, 1 if it was rolled back, 2 if the configuration is invalid, and
+143 if a signal ended it before.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ log = structlog.get_logger()
 
 # A judgement waits no longer for Prometheus.
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
+_EXIT_CODES = {Outcome.PROMOTED: 0, Outcome.ROLLED_BACK: 1, None: 128 + signal.SIGTERM}
 
 
 def main() -> int:
@@ -49,7 +51,7 @@ def main() -> int:
         outcome = asyncio.run(_until_stopped(config))
     finally:
         logging.close()
-    return 0 if outcome is Outcome.PROMOTED else 1
+    return _EXIT_CODES[outcome]
 
 
 async def _until_stopped(config: CanaryConfig) -> Outcome | None:

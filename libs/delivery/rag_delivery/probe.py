@@ -45,7 +45,7 @@ class Probe:
         try:
             code = await asyncio.wait_for(process.wait(), self.timeout)
         except TimeoutError:
-            return f"no result within {self.timeout:.0f} s"
+            return f"no result within {self.timeout:g} s"
         finally:
             if process.returncode is None:
                 process.kill()

@@ -20,6 +20,8 @@ from rag_delivery.verdicts import Judgements, Verdict
 log = structlog.get_logger()
 
 _FAILURES = 2
+# How many reasons a result gives.
+_SHOWN = 3
 # What every step needs to pass.
 _ALWAYS = {READY, RESTARTS, PROBE}
 
@@ -89,7 +91,7 @@ class Release:
             outcome = self._decided() or self._failed(step)
             if outcome or (elapsed >= step.seconds and self._may_go_on(step)):
                 return outcome
-            if elapsed >= step.seconds and self._hold(elapsed - step.seconds):
+            if elapsed >= step.seconds and self._given_up(step, elapsed):
                 return Outcome.ROLLED_BACK
 
     def _decided(self) -> Outcome | None:
@@ -103,7 +105,7 @@ class Release:
         for key, one in failed.items():
             log.warning("canary_check_failed", check=one.check, subject=one.subject, why=one.reason)
             if one.disaster or self._failing[key] >= self._patience(one.check, step):
-                self.reason = f"{one.check} {one.subject}: {one.reason}".replace(" :", ":")
+                self.reason = one.sentence
                 return Outcome.ROLLED_BACK
         return None
 
@@ -127,18 +129,23 @@ class Release:
             if one.check in needed or one.verdict is Verdict.FAIL
         )
 
-    def _hold(self, seconds: float) -> bool:
-        """Wait for a conclusion; whether the wait has lasted too long."""
-        undecided = sorted(
-            {one.check for one in self.judgements if one.verdict is not Verdict.PASS}
-        )
-        reason = f"no conclusion: {', '.join(undecided)}"
+    def _given_up(self, step: Step, elapsed: float) -> bool:
+        """Whether a step has had no conclusion for too long; until then it is held."""
+        reason = f"no conclusion: {_undecided(self.judgements)}"
         if self.state == "analysing":
             self._enter("holding", reason)
-        self.reason = reason if seconds >= self.config.hold_seconds else ""
+        limit = step.seconds + self.config.hold_seconds if step.share else self.config.start_seconds
+        self.reason = reason if elapsed >= limit else ""
         return bool(self.reason)
 
     def _enter(self, state: str, reason: str) -> None:
         self.state = state
         self.metrics.set_state(state)
         log.info("canary_state", state=state, why=reason, weights=self.lanes.weights)
+
+
+def _undecided(judgements: Judgements) -> str:
+    """Why the first checks do not pass, those that fail before others."""
+    missing = [one for one in judgements if one.verdict is not Verdict.PASS]
+    ordered = sorted(missing, key=lambda one: one.verdict is not Verdict.FAIL)
+    return "; ".join(one.sentence for one in ordered[:_SHOWN])

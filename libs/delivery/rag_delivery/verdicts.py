@@ -33,5 +33,10 @@ class Judgement:
         """What the judgement is about."""
         return self.check, self.subject
 
+    @property
+    def sentence(self) -> str:
+        """The check, the subject if there is one, and why."""
+        return f"{' '.join(filter(None, self.key))}: {self.reason}"
+
 
 Judgements = Sequence[Judgement]

@@ -13,6 +13,10 @@ from rag_common.settings import read_toml
 Address = tuple[str, int]
 # The name of the gateways that are in no lane.
 STABLE = "stable"
+# The lanes of a release.
+LANES = ("baseline", "canary")
+# Of the keys of Envoy's runtime that hold the weights of the lanes.
+RUNTIME_PREFIX = "lanes"
 # For `read_toml`: unknown keys are invalid.
 _NO_EXTRA = ConfigDict(extra="forbid")
 
@@ -69,6 +73,12 @@ class Lane:
     def route(self) -> str:
         """The Envoy cluster that calls are routed to: the lane's gateways, or without one the stable ones."""
         return f"lane_{self.name}"
+
+
+def runtime_key(lane: str) -> str:
+    """The key of Envoy's runtime that overrides the weight of a lane, or of the stable gateways."""
+    cluster = "gateway" if lane == STABLE else Lane(lane, ()).route
+    return f"{RUNTIME_PREFIX}.{cluster}"
 
 
 _OWN = Provider("platform", "rag-dev", ("rag",))

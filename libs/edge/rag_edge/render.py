@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rag_common.settings import SettingsInvalid
 from rag_edge import local_replies
-from rag_edge.edge_config import STABLE, Address, EdgeConfig, Lane
+from rag_edge.edge_config import RUNTIME_PREFIX, STABLE, Address, EdgeConfig, Lane
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 DESCRIPTORS = TEMPLATES / "rag.binpb"
@@ -118,16 +118,12 @@ def write(folder: Path, config: EdgeConfig, api: Api | None = None) -> Path:
 
 def render(config: EdgeConfig, api: Api) -> dict[str, str]:
     """The text of each file by its name."""
-    # The output is YAML in which every text is encoded by tojson.
-    environment = Environment(  # noqa: S701  # nosec B701
-        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True
-    )
-    environment.filters["all_literal"] = _all_literal
-    secret = environment.get_template("secrets.yaml.j2")
+    templates = environment()
+    secret = templates.get_template("secrets.yaml.j2")
     context = _context(config, api)
-    context["lua"] = lambda name: environment.get_template(name).render(context)
+    context["lua"] = lambda name: templates.get_template(name).render(context)
     return {
-        CONFIGURATION: environment.get_template("envoy.yaml.j2").render(context),
+        CONFIGURATION: templates.get_template("envoy.yaml.j2").render(context),
         **{
             file: secret.render(
                 name=name, folder=config.certificates if name == "edge" else config.identity
@@ -138,20 +134,32 @@ def render(config: EdgeConfig, api: Api) -> dict[str, str]:
     }
 
 
+def environment() -> Environment:
+    """The templates of this package; the filter `all_literal` is whether all hosts are IP addresses."""
+    # The output is YAML in which every text is encoded by tojson.
+    templates = Environment(  # noqa: S701  # nosec B701
+        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    templates.filters["all_literal"] = _all_literal
+    return templates
+
+
 def _context(config: EdgeConfig, api: Api) -> dict[str, Any]:
     listed = {
-        name: [_address(one) for one in getattr(config, name)] for name in ("gateways", "pages")
+        name: [parse_address(one) for one in getattr(config, name)]
+        for name in ("gateways", "pages")
     }
-    limiters = [_address(one) for one in config.limiters or config.gateways]
+    limiters = [parse_address(one) for one in config.limiters or config.gateways]
     reflected = ("/grpc.reflection.",) if config.reflection else ()
     return {
         **{one.name: getattr(config, one.name) for one in fields(config)},
         **listed,
         "limiters": limiters,
         "stable": STABLE,
+        "runtime_prefix": RUNTIME_PREFIX,
         "stable_weight": config.stable_weight,
         "lanes": [_lane(one) for one in config.lanes],
-        "otlp": [_address(config.otlp)] if config.otlp else [],
+        "otlp": [parse_address(config.otlp)] if config.otlp else [],
         "reads": api.reads,
         "writes": api.writes,
         "streaming": api.streams,
@@ -177,7 +185,7 @@ def _lane(lane: Lane) -> dict[str, Any]:
         "cluster": lane.cluster,
         "route": lane.route,
         "weight": lane.weight,
-        "gateways": [_address(one) for one in lane.gateways],
+        "gateways": [parse_address(one) for one in lane.gateways],
     }
 
 
@@ -197,7 +205,8 @@ def _transcoder(config: EdgeConfig, api: Api, form: dict[str, bool]) -> dict[str
     }
 
 
-def _address(text: str) -> Address:
+def parse_address(text: str) -> Address:
+    """Host and port of `HOST:PORT`, where an IPv6 address is in brackets."""
     host, _, port = text.rpartition(":")
     return host.strip("[]"), int(port)
 

@@ -1,9 +1,9 @@
 """The Secrets of a development cluster: `python -m rag_local.dev_secrets | kubectl apply -n rag -f -`.
 
-Certificates of a development authority, a password of Redis, the development signing key, and a token for
-`helm test`, as helm/rag/values-laptop.yaml refers to them. Keys and authority are those below RAG_HOME, so that
-`rag` on this machine can call the cluster. In production they come from cert-manager, Vault or
-External Secrets.
+Certificates of a development authority, a password of Redis, the public half of the development signing
+key, and a token for `helm test`, as helm/rag/values-laptop.yaml refers to them. Keys and authority are
+those below RAG_HOME, so that `rag` on this machine can call the cluster. In production they come from
+cert-manager, Vault or External Secrets.
 """
 
 import argparse
@@ -46,10 +46,7 @@ def development_secrets(
         **certificates,
         f"{release}-edge-public-tls": _certificate(authority, public),
         "rag-redis": _redis(home / "cluster" / "redis-password"),
-        "rag-signing-key": {
-            path.name: path.read_text("utf-8")
-            for path in (signing_key, signing_key.with_name("jwks.json"))
-        },
+        "rag-jwks": {"jwks.json": signing_key.with_name("jwks.json").read_text("utf-8")},
         "rag-test-token": {"token": _token(signing_key)},
     }
     return [_secret(name, namespace, data) for name, data in contents.items()]

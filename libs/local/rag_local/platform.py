@@ -28,15 +28,18 @@ from rag_local.program import StartFailed, require_port
 from rag_local.service_processes import (
     OwnSettings,
     ServiceProcess,
+    ServiceSpec,
     require_free,
     run_services,
     wait_healthy,
+    with_gateways,
 )
 from rag_local.signals import stopped_by_signals
 
 # Imported when they run: the clients and templates of Vault and Envoy take 0.1 s, before the services start.
 if TYPE_CHECKING:
     from rag_local.backends.envoy import Edge
+    from rag_local.backends.redis import LocalRedis
     from rag_local.secrets_backend import SecretsBackend
 
 EDGE_PORT, VAULT_PORT = 8443, 8200
@@ -51,7 +54,8 @@ class Components:
     """What runs besides the four services: a Vault with all secrets, and an edge in front of them.
 
     `traces` is a trace store, `observe` Prometheus and Alertmanager. `collector` is the HOST:PORT of an
-    OTLP receiver in plaintext that gets the spans instead of a trace store, empty for none.
+    OTLP receiver in plaintext that gets the spans instead of a trace store, empty for none. `gateways` is
+    the number of gateways; only the edge uses others than the first.
     """
 
     vault: bool = False
@@ -59,6 +63,7 @@ class Components:
     traces: bool = False
     collector: str = ""
     observe: bool = False
+    gateways: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class Platform:
     traces: TraceEndpoints
     monitoring: Monitoring | None
     edge: Edge | None = None
+    redis: LocalRedis | None = None
 
 
 @contextmanager
@@ -86,14 +92,15 @@ def platform(
     StartFailed if a port is in use, the model cannot be prepared, or a component ends.
     """
     parts = parts or Components()
-    require_free()
+    specs = with_gateways(parts.gateways)
+    require_free(specs)
     if parts.edge:
         for port in (EDGE_PORT, EDGE_METRICS_PORT):
             require_port(port, "edge")
     prepare_model(environment)
     began = time.monotonic()
     with stopped_by_signals(), ExitStack() as stack:
-        trust = _run_vault(stack, home) if parts.vault else None
+        trust, redis = _run_vault(stack, home) if parts.vault else (None, None)
         if not trust:
             dev_keys.ensure(home / "keys")
         settings = {"RAG_HOME": str(home), **(environment or {})}
@@ -106,12 +113,12 @@ def platform(
         if parts.edge:
             settings["GATEWAY_ADDRESS_HEADER"] = "x-envoy-external-address"
         own: OwnSettings = trust.settings if trust else lambda _service: {}
-        services = stack.enter_context(run_services(home, settings, own=own))
+        services = stack.enter_context(run_services(home, settings, specs, own))
         wait_healthy(services, _READY_SECONDS)
         access = _connection_info(home, trust)
         front = None
         if parts.edge:
-            front = _run_edge(stack, home, trust, spans.otlp)
+            front = _run_edge(stack, home, trust, spans.otlp, specs)
             access = access.via_edge(front)
         if spans.url:
             access = access.with_traces(spans.url)
@@ -121,10 +128,10 @@ def platform(
             monitoring = stack.enter_context(
                 run_monitoring(home, edge=parts.edge, on_alert=on_alert)
             )
-        yield Platform(services, seconds, access, spans, monitoring, front)
+        yield Platform(services, seconds, access, spans, monitoring, front, redis)
 
 
-def _run_vault(stack: ExitStack, home: Path) -> SecretsBackend:
+def _run_vault(stack: ExitStack, home: Path) -> tuple[SecretsBackend, LocalRedis]:
     from rag_local.secrets_backend import run_secrets_backend
 
     return stack.enter_context(run_secrets_backend(home, port=VAULT_PORT))
@@ -141,12 +148,26 @@ def _connection_info(home: Path, trust: SecretsBackend | None) -> ConnectionInfo
     return certificate_connection(person)
 
 
-def _run_edge(stack: ExitStack, home: Path, trust: SecretsBackend | None, otlp: str) -> Edge:
+def _run_edge(
+    stack: ExitStack,
+    home: Path,
+    trust: SecretsBackend | None,
+    otlp: str,
+    specs: Sequence[ServiceSpec],
+) -> Edge:
     """Run the edge; with Vault it uses a client certificate from there for the gateway."""
     from rag_edge.edge_config import EdgeConfig
     from rag_local.backends.envoy import edge
 
-    values = EdgeConfig(port=EDGE_PORT, reflection=True, metrics_port=EDGE_METRICS_PORT, otlp=otlp)
+    gateways = [spec for spec in specs if spec.name == "gateway"]
+    values = EdgeConfig(
+        port=EDGE_PORT,
+        gateways=tuple(f"127.0.0.1:{spec.port}" for spec in gateways),
+        pages=tuple(f"127.0.0.1:{spec.http_port}" for spec in gateways),
+        reflection=True,
+        metrics_port=EDGE_METRICS_PORT,
+        otlp=otlp,
+    )
     if trust:
         from rag_local.dev_certificates import issue_edge_certificate
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from rag_local.backends.redis import redis_server
+from rag_local.backends.redis import LocalRedis, run_redis
 from rag_local.backends.vault import LocalVault, vault
 
 
@@ -16,10 +16,14 @@ class SecretsBackend:
         self.vault = local
         self._redis_url = redis_url
 
-    def settings(self, service: str) -> dict[str, str]:
-        """The service's settings for one start; each start needs a secret id of its own."""
+    def settings(self, label: str) -> dict[str, str]:
+        """The settings of a replica for one start; each start needs a secret id of its own.
+
+        `label` is the service's name, with the replica's number from the second on, as ServiceSpec's.
+        """
+        service = label.partition("-")[0]
         prefix = service.upper()
-        own = {**self.vault.environment(service), f"{prefix}_TLS": "vault"}
+        own = {**self.vault.environment(service, label), f"{prefix}_TLS": "vault"}
         if service == "gateway":
             own |= {
                 "GATEWAY_SIGNER": "vault",
@@ -33,11 +37,11 @@ class SecretsBackend:
 @contextmanager
 def run_secrets_backend(
     home: Path, extra: Mapping[str, Mapping[str, str]] | None = None, *, port: int = 0
-) -> Iterator[SecretsBackend]:
+) -> Iterator[tuple[SecretsBackend, LocalRedis]]:
     """Run both inside the block; `extra` are further secrets by path. Raises StartFailed."""
     password = secrets.token_urlsafe(24)
     stored = {"gateway/redis": {"password": password}, **(extra or {})}
     with ExitStack() as stack:
         local = stack.enter_context(vault(home, stored, port=port))
-        url = stack.enter_context(redis_server(home / "redis", password))
-        yield SecretsBackend(local, url)
+        redis = stack.enter_context(run_redis(home / "redis", password))
+        yield SecretsBackend(local, redis.url), redis

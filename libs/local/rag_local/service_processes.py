@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # Longer than a service takes to drain.
 _DRAIN_SECONDS = 30.0
 
-# Maps a service's name to settings that only this service may see.
+# Maps a service's label to settings that only this process may see.
 OwnSettings = Callable[[str], Mapping[str, str]]
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -39,7 +39,8 @@ class ServiceSpec:
     """A service: the ports it listens on, and how it is run.
 
     `command` is the program with its arguments, this interpreter with the service's package if it is
-    empty; `folder` is the working directory, None for that of this process.
+    empty; `folder` is the working directory, None for that of this process. `replica` counts the
+    processes of one service from 1.
     """
 
     name: str
@@ -48,6 +49,12 @@ class ServiceSpec:
     http_port: int
     command: tuple[str, ...] = ()
     folder: Path | None = None
+    replica: int = 1
+
+    @property
+    def label(self) -> str:
+        """The name, with the replica's number from the second one on: gateway, gateway-2."""
+        return self.name if self.replica == 1 else f"{self.name}-{self.replica}"
 
     @property
     def package(self) -> str:
@@ -57,7 +64,7 @@ class ServiceSpec:
     def shifted(self, by: int) -> "ServiceSpec":
         """The same service on ports that are higher by this number."""
         ports = (self.port + by, self.health_port + by, self.http_port + by)
-        return ServiceSpec(self.name, *ports, self.command, self.folder)
+        return ServiceSpec(self.name, *ports, self.command, self.folder, self.replica)
 
     @property
     def ports(self) -> dict[str, str]:
@@ -91,8 +98,8 @@ class ServiceProcess:
 
     @property
     def name(self) -> str:
-        """The service's name."""
-        return self.spec.name
+        """The service's name, with the replica's number if it is not the first."""
+        return self.spec.label
 
     def healthy(self) -> bool:
         """Whether it reports SERVING."""
@@ -103,6 +110,20 @@ class ServiceProcess:
         if self.respawn is None:
             raise ValueError(f"the {self.spec.name} was not started by `run_services`")
         self.process = self.respawn()
+
+
+# Between the ports of one replica of a service and those of the next.
+_REPLICA_PORTS = 1000
+
+
+def with_gateways(number: int) -> tuple[ServiceSpec, ...]:
+    """SERVICES with that many gateways, at least one; the further ones have higher ports."""
+    first = SERVICES[-1]
+    more = (
+        replace(first.shifted(_REPLICA_PORTS * (replica - 1)), replica=replica)
+        for replica in range(2, number + 1)
+    )
+    return (*SERVICES, *more)
 
 
 def require_free(specs: Sequence[ServiceSpec] = SERVICES) -> None:
@@ -121,7 +142,7 @@ def run_services(
 ) -> Iterator[list[ServiceProcess]]:
     """Start the services; on leaving, end them in the reverse order, each draining first.
 
-    `own` returns the settings that only the named service may see.
+    `own` returns the settings that only the process of this label may see.
     """
     shared = {**environment, **targets(specs)}
     logs = home / "logs"
@@ -129,7 +150,7 @@ def run_services(
     with ExitStack() as stack:
         started: list[ServiceProcess] = []
         for spec in specs:
-            log = logs / f"{spec.name}.log"
+            log = logs / f"{spec.label}.log"
             log.unlink(missing_ok=True)
             respawn = partial(_respawn, spec, shared, own, log)
             service = ServiceProcess(spec, respawn(), log, respawn=respawn)
@@ -143,7 +164,7 @@ def _respawn(
     spec: ServiceSpec, shared: Mapping[str, str], own: OwnSettings, log: Path
 ) -> "subprocess.Popen[bytes]":
     """Start the service; its own settings are computed for each start."""
-    return start(spec, {**shared, **own(spec.name)}, log)
+    return start(spec, {**shared, **own(spec.label)}, log)
 
 
 def targets(specs: Sequence[ServiceSpec]) -> dict[str, str]:

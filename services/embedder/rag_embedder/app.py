@@ -27,6 +27,7 @@ from rag_embedder.api.servicer import EmbedderServicer
 from rag_embedder.embedding.query_cache import QueryCache
 from rag_embedder.embedding.service import Embedder, Engine, Model, Reranker, Vector
 from rag_embedder.embedding.sparse import Bm25
+from rag_embedder.models import checksums
 from rag_embedder.models.prepare_model import (
     BUILT_IN,
     prepared_directory,
@@ -119,6 +120,7 @@ def _sources(settings: Settings) -> _Sources:
 def _directory(settings: Settings) -> Path:
     directory = prepared_directory(settings.models_dir, settings.model, settings.precision)
     if directory.is_dir():
+        _require_whole(directory)
         return directory
     if settings.model != BUILT_IN:
         require_models(f"EMBEDDER_MODEL {settings.model}")
@@ -126,6 +128,14 @@ def _directory(settings: Settings) -> Path:
         f"EMBEDDER_MODEL {settings.model} ({settings.precision}) is not prepared in "
         f"{settings.models_dir}; run: python -m rag_embedder.models.prepare_model"
     )
+
+
+def _require_whole(directory: Path) -> None:
+    if files := checksums.damaged(directory):
+        raise SettingsInvalid(
+            f"the model in {directory} is damaged ({', '.join(files)}): run "
+            f"python -m rag_embedder.models.prepare_model, which prepares it anew"
+        )
 
 
 async def _load(

@@ -19,6 +19,7 @@ from rag_common.security.peer_identity import only
 from rag_common.service_context import ServiceContext, service_context
 from rag_gateway.answering.fair_semaphore import FairSemaphore
 from rag_gateway.answering.service import AnsweringService
+from rag_gateway.answering.wait_limit import WaitLimit
 from rag_gateway.api import rate_limit
 from rag_gateway.api.access import AccessServicer
 from rag_gateway.api.answer import AnswerServicer
@@ -122,7 +123,8 @@ def _core(settings: Settings, peers: tuple[Peer, Peer, Peer], metrics: GatewayMe
 
 
 def _search_slots(settings: Settings, metrics: GatewayMetrics) -> FairSemaphore:
-    slots = FairSemaphore(settings.searches)
+    limit = WaitLimit(settings.search_wait, settings.search_wait_overloaded)
+    slots = FairSemaphore(settings.searches, limit, metrics.searches_refused.inc)
     metrics.searches_capacity.set(slots.capacity)
     metrics.searches_running.set_function(lambda: slots.running)
     metrics.searches_waiting.set_function(lambda: slots.waiting)

@@ -162,6 +162,21 @@ class Settings(VaultSettings):
         description="Maximum number of concurrent searches; a tenant that is not the only active one gets a "
         "third of them. Three for each text that the embedders compute at once, divided by the gateways.",
     )
+    search_wait: float = Field(
+        0.5,
+        gt=0,
+        le=600,
+        description="Maximum seconds that a search waits for its turn; one that would wait longer is "
+        "refused with a retry delay.",
+    )
+    search_wait_overloaded: float = Field(
+        0.01,
+        gt=0,
+        le=600,
+        description="The same in an overload, so that searches that are admitted stay fast: it begins when "
+        "for a second every search has waited over a fifth of SEARCH_WAIT, and ends when less than a tenth is "
+        "refused. Until then half of the slots are used.",
+    )
     ingest_slots: int = Field(
         8, ge=1, le=256, description="Maximum number of documents ingested at once; more wait."
     )

@@ -58,7 +58,8 @@ class Settings(VaultSettings):
     )
     qdrant_quantized: bool = Field(
         False,
-        description="Whether vectors are also stored in int8, and results rescored.",
+        description="Whether searches use vectors in int8, in memory, and rescore results with the original "
+        "ones, which are then on disk.",
     )
     backup_stamp: Path | None = Field(
         None,

@@ -181,7 +181,21 @@ async def test_what_the_development_key_signs_its_own_jwks_checks(tmp_path: Path
     kid = jwt.get_unverified_header(token)["kid"]
     key = await KeySet("own", signed_by(signer)).find(kid)
     assert jwt.decode(token, key.key.public_key, [key.algorithm]) == {"sub": "kim"}
-    assert json.loads(await jwks_json(signer)) == json.loads((tmp_path / "jwks.json").read_text())
+    assert json.loads(await jwks_json(signer.jwks)) == json.loads(
+        (tmp_path / "jwks.json").read_text()
+    )
+
+
+async def test_the_page_of_keys_that_others_sign_with_has_public_members_only(
+    tmp_path: Path,
+) -> None:
+    ensure(tmp_path)
+    document = json.loads((tmp_path / "jwks.json").read_text())
+    [entry] = document["keys"]
+    leaked = {**Issuer("other").jwk, "d": "c2VjcmV0"}
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [entry, leaked]}))
+    page = json.loads(await jwks_json(jwks_document(str(tmp_path / "jwks.json"))))
+    assert page == {"keys": [entry]}
 
 
 @pytest.mark.parametrize("content", ["", "no PEM", "curve"])

@@ -26,10 +26,13 @@ PODS = [
     ("gateway-0", "gateway", "grpc", "50051", "Running"),
     ("retriever-0", "retriever", "http", "50073", "Running"),
     ("generator-0", "generator", "http", "50074", "Failed"),
+    ("canary-0", "canary", "http", "50076", "Running"),
     ("envoy-0", "envoy", "metrics", "9902", "Running"),
     ("envoy-0", "envoy", "https", "8443", "Running"),
     ("alertmanager-0", "alertmanager", "web", "9093", "Running"),
 ]
+
+LANES = {"retriever-0": "baseline"}
 
 
 def pod(name: str, app: str, port: str, number: str, phase: str, whole: str) -> dict[str, Any]:
@@ -40,6 +43,7 @@ def pod(name: str, app: str, port: str, number: str, phase: str, whole: str) -> 
             f"{META}name": name,
             f"{META}label_app_kubernetes_io_part_of": whole,
             f"{META}label_app_kubernetes_io_name": app,
+            f"{META}label_rag_platform_lane": LANES.get(name, "stable"),
             f"{META}container_port_name": port,
             f"{META}container_port_number": number,
             f"{META}phase": phase,
@@ -72,13 +76,15 @@ async def test_a_cluster_s_pods_are_found_by_their_labels(tmp_path: Path) -> Non
         targets = await until(lambda: labels(started), "targets are found")
         alertmanagers = await until(lambda: addressed(started), "the Alertmanager is found")
     assert {
-        tuple(result.get(key) for key in ("job", "instance", "service")) for result in targets
+        tuple(result.get(key) for key in ("job", "instance", "service", "lane"))
+        for result in targets
     } == {
-        ("rag", "127.0.0.1:50071", "gateway"),
-        ("rag", "127.0.0.1:50073", "retriever"),
-        ("envoy", "127.0.0.1:9902", None),
-        ("alertmanager", "127.0.0.1:9093", None),
-        ("prometheus", "localhost:9090", None),
+        ("rag", "127.0.0.1:50071", "gateway", "stable"),
+        ("rag", "127.0.0.1:50073", "retriever", "baseline"),
+        ("rag", "127.0.0.1:50076", "canary", "stable"),
+        ("envoy", "127.0.0.1:9902", None, None),
+        ("alertmanager", "127.0.0.1:9093", None, None),
+        ("prometheus", "localhost:9090", None, None),
     }
     assert alertmanagers == ["http://127.0.0.1:9093/api/v2/alerts"]
 

@@ -37,6 +37,8 @@ NAMES = [part.name for part in PARTS]
         ("tracing,search", ["search", "tracing"]),
         (" growth , growth,", ["growth"]),
         (",".join(NAMES), NAMES),
+        ("load", ["load"]),
+        ("faults,growth", ["growth", "faults"]),
     ],
 )
 def test_parts_are_chosen_by_name_in_the_order_of_the_page(names: str, expected: list[str]) -> None:

@@ -1,6 +1,7 @@
 """The checklist before a release: what makes an item go, no-go or not verified, and how the result reads."""
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -16,6 +17,7 @@ from tools.gonogo.report import Line, verdict
 
 ROOT = Path(__file__).resolve().parents[3]
 ISSUES = "| id | severity | state | issue |\n| --- | --- | --- | --- |\n"
+NAMED = {"SIGNED_IMAGES": "r/a@1"}
 LIMITS = 'reads = "figures"\nfile = "build/load.json"\nlimits = ["p95_ms < 200", "errors <= 0"]'
 JUNIT = 'reads = "junit"\nfile = "build/junit.xml"\nmin_tests = 3'
 
@@ -46,18 +48,19 @@ def finding(checkout: Path, body: str, *, run_all: bool = False) -> Finding:
 @pytest.mark.parametrize(
     ("body", "state", "evidence"),
     [
-        ("command = 'echo three of three'", State.GO, "three of three"),
-        ("command = 'echo a; echo 12 passed; echo b'\nfigure = '\\d+ passed'", State.GO, "12 passed"),
+        ("command = 'echo a; echo 12 passed; echo b'", State.GO, "12 passed"),
         ("command = 'echo it broke; exit 3'", State.NO_GO, "exit code 3: it broke"),
+        ("command = 'echo FAILED one; echo 3 passed; exit 1'", State.NO_GO, "exit code 1: FAILED one"),
         ("command = 'echo 7 passed, 2 skipped'\nunverified = '\\d+ skipped'", State.NOT_VERIFIED, "2 skipped"),
-        ("command = 'no-such-program --now'", State.NOT_VERIFIED, "cannot be run"),
+        ("command = 'true'", State.NOT_VERIFIED, "the output has nothing like"),
+        ("command = 'no-such-program --now'", State.NOT_VERIFIED, "no-such-program: command not found"),
         ("command = 'sleep 20'\ntimeout_s = 1", State.NOT_VERIFIED, "no result within 1 s"),
     ],
 )  # fmt: skip
 def test_a_command_is_judged_by_how_it_ends(
     checkout: Path, body: str, state: State, evidence: str
 ) -> None:
-    result = finding(checkout, f'reads = "command"\n{body}')
+    result = finding(checkout, f"reads = 'command'\nfigure = '\\d+ passed'\n{body}")
     assert (result.state, evidence in result.evidence) == (state, True), result
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", result.measured)
 
@@ -83,6 +86,15 @@ def test_measurements_count_if_they_are_of_this_commit_and_complete(
     result = finding(checkout, LIMITS)
     assert (result.state, evidence in result.evidence) == (state, True), result
     assert result.measured == "2026-01-02T03:04:05Z"
+
+
+def test_a_figure_may_be_within_another(checkout: Path) -> None:
+    record = {"commit": head(checkout), "month": {"availability": 0.9995}}
+    (checkout / "build" / "faults.json").write_text(json.dumps(record))
+    body = 'reads = "figures"\nfile = "build/faults.json"\nlimits = ["month.availability >= 0.999"]'
+    assert finding(checkout, body).state is State.GO
+    assert finding(checkout, body.replace("0.999", "0.9999")).state is State.NO_GO
+    assert finding(checkout, body.replace("month.", "year.")).state is State.NOT_VERIFIED
 
 
 @pytest.mark.parametrize(
@@ -209,7 +221,8 @@ def test_a_question_is_for_a_person(checkout: Path) -> None:
     [
         'reads = "tea leaves"',
         'reads = "command"',
-        'reads = "command"\ncommand = "true"\nfigures = "x"',
+        'reads = "command"\ncommand = "true"',
+        'reads = "command"\ncommand = "true"\nfigure = "x"\nunit = "s"',
         'reads = "figures"\nfile = "x"\nlimits = ["p95 about 200"]',
         'reads = "person"\nrole = "Counsel"',
     ],
@@ -224,6 +237,7 @@ CHECKS = """
     name = "Scan"
     reads = "command"
     command = "echo nothing found | tee scan.log"
+    figure = "nothing.*"
     [[item]]
     name = "Load test"
     reads = "figures"
@@ -273,7 +287,7 @@ def test_the_files_have_the_evidence_with_command_and_time(checkout: Path) -> No
 
 
 def test_one_no_go_fails_the_whole(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    failing = '[[item]]\nname = "Tests"\nreads = "command"\ncommand = "echo 1 failed; exit 1"\n'
+    failing = '[[item]]\nname = "Tests"\nreads = "command"\ncommand = "exit 1"\nfigure = "x"\n'
     assert run(checkout, failing) == 1
     assert capsys.readouterr().out.endswith("\nNO-GO: Tests.\n")
 
@@ -314,7 +328,32 @@ def test_an_audit_that_looked_at_nothing_is_not_verified(checkout: Path) -> None
         assert "of 9 packages" in said.check(context).evidence
 
 
-def test_a_signature_is_not_verified_where_no_image_is_named(checkout: Path) -> None:
+@pytest.mark.parametrize(
+    ("variables", "state", "evidence"),
+    [
+        ({}, State.NOT_VERIFIED, "SIGNED_IMAGES names no images"),
+        (NAMED, State.NOT_VERIFIED, "SIGNER names no repository"),
+        ({**NAMED, "SIGNER": "https://h/o/r"}, State.NOT_VERIFIED, "cosign is not installed"),
+        ({**NAMED, "SIGNER": "https://h/o/r", "RESULT": "0"}, State.GO, "claims were validated"),
+        ({**NAMED, "SIGNER": "https://h/o/r", "RESULT": "1"}, State.NO_GO, "exit code 1"),
+    ],
+)  # fmt: skip
+def test_a_signature_is_verified_only_by_cosign(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    variables: dict[str, str],
+    state: State,
+    evidence: str,
+) -> None:
+    for name in ("SIGNED_IMAGES", "SIGNER"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    if "RESULT" in variables:
+        program = tmp_path / "cosign"
+        program.write_text("#!/bin/sh\necho The cosign claims were validated\nexit $RESULT\n")
+        program.chmod(0o700)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     (item,) = [one for one in load(CHECKLIST) if one.name == "Images are signed"]
-    result = item.check(Context(checkout, head(checkout)))
-    assert result.state is State.NOT_VERIFIED
+    result = item.check(Context(ROOT, head(ROOT)))
+    assert (result.state, evidence in result.evidence) == (state, True), result

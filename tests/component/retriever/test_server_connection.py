@@ -394,3 +394,17 @@ def test_a_certificate_without_its_key_is_refused(
     monkeypatch.setenv(f"RETRIEVER_QDRANT_{half.upper()}_FILE", "/tls/file")
     with pytest.raises(SettingsInvalid, match="key"):
         Settings.load()
+
+
+async def test_quantised_vectors_are_in_memory_and_the_original_ones_on_disk(
+    qdrant: QdrantServer,
+) -> None:
+    options = ServerOptions(prefix=f"int8-{uuid.uuid4().hex[:8]}-", int8=True)
+    async with connected(qdrant.url, grpc_port=qdrant.grpc_port, options=options) as catalog:
+        await catalog.create(SPEC)
+        async with server_client(qdrant) as client:
+            config = (await client.get_collection(f"{options.prefix}{SPEC.name}")).config
+        [dense] = [one for one in config.params.vectors.values() if one.size == SPEC.dimensions]
+        assert dense.on_disk
+        assert config.quantization_config.scalar.always_ram
+    await remove_collections(qdrant, options.prefix)

@@ -1,17 +1,23 @@
 """Combinations of the chart's values files and switches: each pair of positions occurs in one of them."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import pytest
 import yaml
+from _pytest.mark import ParameterSet
 from allpairspy import AllPairs
 from tools.chart.package import SOURCE, values_files
 from tools.chart.schema import default_values, merged
+from tools.chart.settings import SERVICES
 
-from tests.support.chart.rendering import Rendered, render
+from rag_common.settings import ServiceSettings
+from tests.support.chart.rendering import Object, Rendered, name, render
 
 Values = dict[str, Any]
 
@@ -51,10 +57,22 @@ class Case:
             result = merged(result, yaml.safe_load((SOURCE / file).read_text("utf-8")))
         return merged(result, self.overlay)
 
+    def settings(self, workload: Object) -> ServiceSettings:
+        """The settings that a service reads from its ConfigMap. Raises SettingsInvalid."""
+        component = workload["metadata"]["labels"]["app.kubernetes.io/name"]
+        config = self.rendered.get("ConfigMap", name(workload))["data"]
+        return read_settings(component, config)
+
     @property
     def rendered(self) -> Rendered:
         """What Helm makes of it, rendered once in a process."""
         return _rendered(self)
+
+
+def read_settings(component: str, variables: Mapping[str, str]) -> ServiceSettings:
+    """A service's settings from variables. Raises SettingsInvalid for an unknown or invalid one."""
+    with patch.dict(os.environ, variables, clear=True):
+        return SERVICES[component].load()
 
 
 @cache
@@ -95,3 +113,14 @@ def _case(row: Mapping[str, str]) -> Case:
 def all_cases() -> list[Case]:
     """The values files as they are, and the combinations."""
     return [*plain(), *pairwise()]
+
+
+def parameters(cases: Sequence[Case]) -> list[ParameterSet]:
+    """The cases for a parametrized test; one process runs all tests of a case, and renders it once."""
+    return [
+        pytest.param(case, id=str(case), marks=pytest.mark.xdist_group(str(case))) for case in cases
+    ]
+
+
+# For tests of what holds in every case.
+each_case = pytest.mark.parametrize("case", parameters(all_cases()))

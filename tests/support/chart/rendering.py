@@ -1,6 +1,5 @@
 """The chart as Helm renders it: its objects, each checked for keys that stand twice."""
 
-import os
 import re
 import subprocess
 import tempfile
@@ -13,6 +12,7 @@ from typing import Any
 import yaml
 from tools.chart import package
 
+from tests.support.cluster.programs import qdrant_chart
 from tests.support.parts import missing
 
 Object = dict[str, Any]
@@ -59,7 +59,8 @@ class Rendered:
     @property
     def pods(self) -> list[tuple[str, Object]]:
         """Name and spec of each kind of pod, of the test's too."""
-        running = [(name(one), one["spec"]["template"]["spec"]) for one in self.workloads]
+        runs = [*self.workloads, *self.of_kind("Job")]
+        running = [(name(one), one["spec"]["template"]["spec"]) for one in runs]
         return [*running, *((name(one), one["spec"]) for one in self.of_kind("Pod"))]
 
 
@@ -110,8 +111,7 @@ def helm() -> str:
 def chart() -> Path:
     """The folder of the chart with its dependency, packaged once."""
     helm()
-    if not os.environ.get("QDRANT_CHART"):
-        missing("Qdrant's chart is missing: set QDRANT_CHART to its archive (helm pull qdrant)")
+    qdrant_chart()
     folder = Path(tempfile.mkdtemp(prefix="chart-")) / "rag"
     package.package(folder)
     return folder

@@ -105,7 +105,7 @@ async def test_without_a_conclusion_the_release_is_held_and_then_rolled_back() -
     assert await trial.release.run() is Outcome.ROLLED_BACK
     assert set(states) == {"starting", "analysing", "holding"}
     assert trial.seconds == 30 + 120 + 600 + 3600
-    assert trial.release.reason == "no conclusion: failed_calls"
+    assert trial.release.reason == "no conclusion: failed_calls: test"
 
 
 async def test_a_held_release_goes_on_when_there_is_a_conclusion() -> None:

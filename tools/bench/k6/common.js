@@ -8,6 +8,12 @@ import { Counter, Trend } from 'k6/metrics';
 export const plan = JSON.parse(open(__ENV.PLAN));
 export const latency = new Trend('latency');
 const errors = new Counter('errors');
+// Of the errors, those by which an overloaded platform says when to come back.
+const shed = new Counter('shed');
+// The others by their status.
+const failed = [...Array(17).keys()].map((status) => new Counter(`status_${status}`));
+const sentLatency = new Trend('sent_latency');
+const OVERLOAD = [grpc.StatusResourceExhausted, grpc.StatusUnavailable];
 const texts = new SharedArray('texts', () => JSON.parse(open(plan.texts)));
 const tokens = new SharedArray('tokens', () => JSON.parse(open(plan.tokens)));
 const client = new grpc.Client();
@@ -53,21 +59,27 @@ export const params = (more) => ({
   ...more,
 });
 
-// A search whose latency counts from `began`.
+// A search whose latency counts from `began`, and a second time from when it is sent.
 export function search(began) {
   const request = { query: nextText(), retrieval: { collections: [plan.collection] } };
+  const sent = now();
   // Decoding the reply would cost k6 more CPU than all else that it does here.
   const reply = connection().invoke(
     'rag.gateway.v1.AnswerService/Search', request, params({ discardResponseMessage: true }),
   );
-  if (reply.status === grpc.StatusOK) latency.add(now() - began);
-  else refused(reply.error);
+  const ended = now();
+  if (reply.status === grpc.StatusOK) {
+    latency.add(ended - began);
+    sentLatency.add(ended - sent);
+  } else refused(reply.error, reply.status);
 }
 
 // A refused caller waits as long as the error says, so that refusals do not become the load.
-export function refused(error) {
+export function refused(error, status) {
   errors.add(1);
   const retry = ((error && error.details) || []).find((detail) => detail.retryDelay);
+  if (retry && OVERLOAD.includes(status)) shed.add(1);
+  else if (status) failed[status].add(1);
   sleep(Math.min(retry ? parseFloat(retry.retryDelay) : 0.05, 1));
 }
 

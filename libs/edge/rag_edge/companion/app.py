@@ -16,6 +16,7 @@ from rag_common.observability.metrics import Metrics
 from rag_edge.companion.certificates import SERVICE, CertificateWriter, folder_certificates
 from rag_edge.companion.drain import EnvoyAdmin, drain, undo_drain
 from rag_edge.companion.settings import Settings
+from rag_edge.companion.weights import LaneWeights
 
 log = structlog.get_logger()
 
@@ -36,6 +37,9 @@ async def app(settings: Settings) -> AsyncIterator[int]:
             register_metrics(writer, telemetry.metrics)
             await stack.enter_async_context(background(writer.keep_current()))
         await undo_drain(admin)
+        if settings.weights_url:
+            weights = LaneWeights(admin, settings.weights_url, settings.weights_timeout)
+            await stack.enter_async_context(background(weights.follow()))
         served = {**telemetry.metrics.pages(), **pages(writer)}
         http = serve_http(settings.host, settings.http_port, served)
         port = await stack.enter_async_context(http)

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from rag_common.settings import Port
+from rag_common.settings import Port, Seconds
 from rag_common.vault.settings import VaultSettings
 
 
@@ -35,4 +35,14 @@ class Settings(VaultSettings):
     )
     public_role: str = Field(
         "edge", min_length=1, description="PKI role in Vault of the certificate for clients."
+    )
+    weights_url: str = Field(
+        "",
+        pattern="^(https?://.+)?$",
+        description="URL of the weights of the lanes: /weights of a canary's analysis. Empty: the weights "
+        "are those of the edge's configuration.",
+    )
+    weights_timeout: Seconds = Field(
+        5,
+        description="Seconds without an answer from WEIGHTS_URL after which no lane gets calls any more.",
     )

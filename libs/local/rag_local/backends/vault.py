@@ -33,9 +33,12 @@ class LocalVault:
         """A client with the root token."""
         return self.server.root()
 
-    def credentials(self, service: str) -> Path:
-        """A folder with the service's `role_id` and a new wrapped `secret_id`, valid for one start."""
-        folder = self._home / service
+    def credentials(self, service: str, label: str = "") -> Path:
+        """A folder with the service's `role_id` and a new wrapped `secret_id`, valid for one start.
+
+        Replicas, whose `label` differs, have folders of their own.
+        """
+        folder = self._home / (label or service)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         approle = self.root().auth.approle
         role_id = approle.read_role_id(service)["data"]["role_id"]
@@ -44,9 +47,9 @@ class LocalVault:
         write_private(folder / "secret_id", wrapped["token"])
         return folder
 
-    def environment(self, service: str) -> dict[str, str]:
-        """The settings for one login of the service; each start needs new ones."""
-        folder = self.credentials(service).resolve()
+    def environment(self, service: str, label: str = "") -> dict[str, str]:
+        """The settings for one login of the service; each start needs new ones. `label` as above."""
+        folder = self.credentials(service, label).resolve()
         settings = {
             "ADDRESS": self.address,
             "AUTH": "approle",

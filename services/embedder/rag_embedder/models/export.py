@@ -15,7 +15,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
-from rag_embedder.models import biencoder, graph_file, manifest
+from rag_embedder.models import biencoder, checksums, graph_file, manifest
 from rag_embedder.models.atomic_directory import atomic_directory
 from rag_embedder.models.manifest import Manifest
 
@@ -104,6 +104,7 @@ def export(
         _write_graph(module, directory / "model.onnx", quantised=precision == "int8")
         biencoder.tokenizer(model).save(str(directory / "tokenizer.json"))
         manifest.write(described, directory)
+        checksums.write(directory)
     return described
 
 

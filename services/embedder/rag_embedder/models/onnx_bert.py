@@ -14,7 +14,14 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from rag_embedder.models import bundled, graph_file, manifest, sentencepiece_file, weights
+from rag_embedder.models import (
+    bundled,
+    checksums,
+    graph_file,
+    manifest,
+    sentencepiece_file,
+    weights,
+)
 from rag_embedder.models.atomic_directory import atomic_directory
 from rag_embedder.models.manifest import Manifest, revision
 from rag_embedder.models.quantisation import Quantised, by_column, by_row
@@ -231,4 +238,5 @@ def export(target: Path, precision: Literal["int8", "fp32"]) -> Manifest:
         tokenizer.save(str(directory / "tokenizer.json"), pretty=False)
         sentencepiece_file.write(tokenizer, directory)
         manifest.write(described, directory)
+        checksums.write(directory)
     return described

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Literal
 
 from rag_common.settings import SettingsInvalid
+from rag_embedder.models import checksums
 from rag_embedder.settings import Settings
 
 # Packages of the extra `models`, by the module that each provides.
@@ -48,9 +49,11 @@ def is_prepared(directory: Path, model: str) -> bool:
     """Whether the directory holds the model as this version prepares it.
 
     Earlier versions did not write the pieces of the built-in model apart: such a directory can be
-    used, and then takes 230 MiB more memory.
+    used, and then takes 230 MiB more memory. Nor did they write hashes.
     """
-    return has_pieces(directory) if model == BUILT_IN else directory.is_dir()
+    if model != BUILT_IN:
+        return directory.is_dir()
+    return has_pieces(directory) and checksums.exist(directory)
 
 
 def has_pieces(directory: Path) -> bool:
@@ -104,13 +107,17 @@ def _main(settings: Settings) -> None:
     parser.add_argument("--models-dir", type=Path, default=settings.models_dir)
     args = parser.parse_args()
     target = prepared_directory(args.models_dir, args.model, args.precision)
-    if is_prepared(target, args.model):
+    progress = _Progress(args.model)
+    damaged = checksums.damaged(target)
+    if damaged:
+        progress.step(f"{', '.join(damaged)} in {target} is damaged: preparing it anew")
+    elif is_prepared(target, args.model):
         sys.stderr.write(f"model {args.model} ({args.precision}) is ready\n")
         return
-    progress = _Progress(args.model)
-    if args.model == BUILT_IN:
-        # One of an earlier version: a process that has loaded it does not read it again.
+    if damaged or args.model == BUILT_IN:
+        # Or one of an earlier version. A process that has loaded it does not read it again.
         shutil.rmtree(target, ignore_errors=True)
+    if args.model == BUILT_IN:
         _prepare_built_in(progress, args.precision, target)
     else:
         _prepare_other(progress, args.model, args.precision, target)

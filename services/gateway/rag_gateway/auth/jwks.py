@@ -10,7 +10,7 @@ from typing import Any, Self
 import structlog
 
 from rag_common.aio import repeat
-from rag_common.jose import PublicKey, SigningKey, parse_jwks
+from rag_common.jose import PublicKey, SigningKey, parse_jwks, public_jwks
 from rag_contract import errors
 from rag_gateway.auth.service import Signer
 
@@ -151,6 +151,6 @@ def signed_by(signer: Signer) -> Source:
     return read
 
 
-async def jwks_json(signer: Signer) -> bytes:
-    """The content of `/.well-known/jwks.json`. Raises Unavailable."""
-    return json.dumps(await signer.jwks(), separators=(",", ":")).encode()
+async def jwks_json(source: Source) -> bytes:
+    """The content of `/.well-known/jwks.json`. Raises as the source does."""
+    return json.dumps(public_jwks(await source()), separators=(",", ":")).encode()

@@ -47,18 +47,15 @@ class AuthComponents:
     audit: Audit
     issuers: Issuers
     revocations: RevocationCache
-    signer: Signer | None
+    own_keys: Source
 
     def pages(self) -> Pages:
-        """The HTTP page of the public keys of the platform's own tokens; none if it signs no tokens."""
-        signer = self.signer
-        if signer is None:
-            return {}
+        """The HTTP page of the public keys of the platform's own tokens, by which the edge verifies them."""
 
         async def jwks() -> Page:
             try:
-                return Page(await jwks_json(signer))
-            except errors.Unavailable:
+                return Page(await jwks_json(self.own_keys))
+            except (errors.Unavailable, OSError, ValueError):
                 return Page(b"", status=503)
 
         return {"/.well-known/jwks.json": jwks}
@@ -104,9 +101,10 @@ async def build_auth(
         leeway=settings.clock_leeway,
         on_lookup=metrics.caches.of("tokens"),
     )
+    own_keys = signer.jwks if signer else _own_keys(settings, None)
     header = settings.address_header
     authenticator = Authenticator(tokens, keys, policy, audit, address_header=header)
-    return AuthComponents(authenticator, access, audit, issuers, revocations, signer)
+    return AuthComponents(authenticator, access, audit, issuers, revocations, own_keys)
 
 
 def _policy(settings: Settings, services: Iterable[str]) -> AccessPolicy:

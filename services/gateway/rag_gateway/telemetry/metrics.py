@@ -73,6 +73,10 @@ class GatewayMetrics:
         self.searches_oldest_wait = metrics.gauge(
             "rag_searches_oldest_wait_seconds", "How long the oldest waiting search has waited."
         )
+        self.searches_refused = metrics.counter(
+            "rag_searches_refused",
+            "Searches that were refused, as their wait for a slot was too long.",
+        )
         self.index_compatible = metrics.gauge(
             "rag_index_fits",
             "Whether the index holds vectors of the embedding model, at the last check; NaN before it.",

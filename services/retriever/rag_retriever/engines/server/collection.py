@@ -22,14 +22,16 @@ _COUNT = "passage_count"
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """Options of new collections. `int8` searches quantised vectors and rescores with the original ones."""
+    """Options of new collections.
+
+    `int8` searches quantised vectors in memory and rescores with the original ones, which are on disk.
+    """
 
     prefix: str = "rag-"
     replicas: int = 1
     write_consistency: int = 1
     shards: int | None = None
     int8: bool = False
-    on_disk: bool = False
 
 
 async def create_collection(
@@ -58,7 +60,7 @@ async def _create(
     client: AsyncQdrantClient, collection: str, spec: IndexSpec, options: ServerOptions
 ) -> None:
     dense = models.VectorParams(
-        size=spec.dimensions, distance=models.Distance.COSINE, on_disk=options.on_disk
+        size=spec.dimensions, distance=models.Distance.COSINE, on_disk=options.int8
     )
     await client.create_collection(
         collection,
