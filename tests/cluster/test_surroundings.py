@@ -2,6 +2,7 @@
 
 import subprocess
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ def of_kind(objects: Objects, kind: str) -> Objects:
     return [one for one in objects if one["kind"] == kind]
 
 
+@cache
 def release(chart: Chart, name: str) -> Objects:
     """The chart with the environment's values and the lanes of a canary."""
     words = chart.values(VALUES[name])

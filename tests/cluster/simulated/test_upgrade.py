@@ -95,7 +95,7 @@ def test_a_release_whose_pods_never_become_ready_is_rolled_back_and_old_pods_ser
     with ReadinessWatch(release.cluster, release.namespace, "rag", tmp_path / "watch") as watch:
         bad = ["--set", "components.gateway.settings.searches=8", "--set-string", FAILS]
         with pytest.raises(CommandFailed, match="rolled back"):
-            release.upgrade(*words, *bad, "--rollback-on-failure", seconds=25)
+            release.upgrade(*words, *bad, "--rollback-on-failure", seconds=15)
         eventually(lambda: identities(release) == before, "only the old pods are left")
     assert revision(release) == (number + 2, "deployed")
     assert variables(release, "gateway")["GATEWAY_SEARCHES"] == "6"

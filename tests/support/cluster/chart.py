@@ -39,4 +39,4 @@ class Chart:
         command = [helm_program(), "template", release, str(self.folder), "--namespace", namespace]
         done = subprocess.run([*command, *words], capture_output=True, text=True)
         assert not done.returncode, done.stderr
-        return [one for one in yaml.safe_load_all(done.stdout) if one]
+        return [one for one in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if one]
