@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from tools.chart.package import package
 
+from tests.support.cluster import program_images
 from tests.support.cluster.control_plane import Cluster, running_cluster
 from tests.support.cluster.images import service_images
-from tests.support.cluster.program_images import program_image
 from tests.support.cluster.region import NODE, REGISTRY, Region
 from tests.support.parts import ROOT, missing, server
 from tests.support.waiting import wait_until
@@ -26,7 +26,10 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         missing("a node whose pods run needs root")
     with running_cluster(real=True) as cluster:
         folder = tmp_path_factory.mktemp("images")
-        programs = [program_image(name, folder) for name in ("envoy", "valkey")]
+        programs = [
+            program_images.pack(program_images.envoy(), folder / "envoy.tar"),
+            program_images.pack(program_images.valkey(), folder / "valkey.tar"),
+        ]
         cluster.load([*service_images(folder, NEXT_VERSION), *programs])
         overlay = str(ROOT / "k8s" / "overlays" / "laptop")
         cluster.kubectl("apply", "--validate=strict", "--kustomize", overlay)
