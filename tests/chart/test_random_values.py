@@ -13,7 +13,7 @@ from tests.support.chart.rendering import Refused, render
 from tests.support.chart.strategies import SCHEMA, overlays
 from tests.support.chart.validation import VERSIONS, errors
 
-EXAMPLES = int(os.environ.get("CHART_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("CHART_EXAMPLES", "25"))
 # Sentences of the chart, with any text for what they name.
 SENTENCES = [
     re.escape(re.sub(r"%[sv]", "@", sentence)).replace("@", ".*")

@@ -50,7 +50,7 @@ REFUSED: list[tuple[str, Any, str]] = [
         "at '/components/gateway/settings/searches': minimum",
     ),
     ("components.gateway.settings.searches", "12", "got string, want integer"),
-    ("components.gateway.settings.signer", "vautl", "value must be one of 'file', 'vault', 'none'"),
+    ("components.gateway.settings.capture", "of", "value must be one of 'off', 'redacted'"),
     ("components.gateway.settings.redis_url", "redis://a/0", "'redis_url' not allowed"),
     ("components.gateway.settings.tls", "off", "'tls' not allowed"),
     ("components.gateway.resources", None, "missing property 'resources'"),
@@ -142,8 +142,8 @@ GUARDS: list[tuple[dict[str, Any], str]] = [
     (SERVER, "index.engine is server: set index.url, or qdrant.enabled"),
     (at("components.retriever.autoscaling.enabled", True), "the embedded index has one pod"),
     (
-        at("components.gateway.signingSecret", ""),
-        "components.gateway.signingSecret for development",
+        at("components.gateway.jwksSecret", ""),
+        "nothing signs tokens: set vault.address, or components.gateway.jwksSecret",
     ),
     (
         at("components.generator.secrets.openai_api_key", {"vault": "a#b"}),

@@ -36,9 +36,9 @@ SECRETS = (
         path="components.*.secrets.*.secret.name",
     ),
     Secret(
-        ("dev.pem", "jwks.json"),
-        "if the gateway's setting signer is file",
-        path="components.gateway.signingSecret",
+        ("jwks.json",),
+        "if something other than Vault signs the platform's tokens: its public keys",
+        path="components.gateway.jwksSecret",
     ),
     Secret(
         ("ca.crt",),

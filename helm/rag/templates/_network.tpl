@@ -94,7 +94,7 @@ spec:
   (and (eq . "vault") $values.vault.address)
   (and (eq . "telemetry") $values.telemetry.endpoint)
   (and (eq . "llm") $values.components.generator.settings.openai_url)
-  (and (eq . "issuers") (or $values.components.gateway.settings.issuers (hasPrefix "https:" ($values.components.gateway.settings.jwks | default "")) $values.edge.settings.providers))
+  (and (eq . "issuers") (or $values.components.gateway.settings.issuers $values.edge.settings.providers))
   (and (eq . "models") (or $values.components.embedder.settings.reranker (ne ($values.components.embedder.settings.model | default "multilingual-e5-small") "multilingual-e5-small")))
 -}}
 {{- $used = append $used . -}}

@@ -1,5 +1,6 @@
 """The chart as Helm renders it: its objects, each checked for keys that stand twice."""
 
+import json
 import re
 import subprocess
 import tempfile
@@ -124,7 +125,7 @@ def render(
     arguments = [f"--values={chart() / file}" for file in files]
     done = subprocess.run(
         [helm(), "template", release, chart(), "--namespace=rag", *arguments, "--values=-", *more],
-        input=yaml.safe_dump(dict(values)),
+        input=json.dumps(dict(values)),
         capture_output=True,
         text=True,
         check=False,

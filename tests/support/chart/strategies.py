@@ -128,7 +128,7 @@ def _objects(node: Schema) -> st.SearchStrategy[Any]:
 _KINDS = {
     "string": _text,
     "boolean": lambda _: st.booleans(),
-    "integer": lambda node: st.integers(node.get("minimum", 0), node.get("maximum", 10**6)),
+    "integer": lambda node: st.integers(node.get("minimum", 0), node.get("maximum", 2**31)),
     "number": _numbers,
     "array": _arrays,
     "object": _objects,
