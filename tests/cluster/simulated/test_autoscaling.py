@@ -35,7 +35,7 @@ SCALING = {
     },
 }  # fmt: skip
 SECRETS = (
-    "rag-redis", "rag-signing-key", "rag-edge-public-tls", "rag-edge-tls", "rag-gateway-tls",
+    "rag-redis", "rag-edge-public-tls", "rag-edge-tls", "rag-gateway-tls",
     "rag-embedder-tls", "rag-retriever-tls", "rag-generator-tls",
 )  # fmt: skip
 
