@@ -127,9 +127,13 @@ def test_global_values_are_allowed() -> None:
     assert render({"global": {"any": 1}}, LAPTOP).objects
 
 
+MADE = {"name": "a", "data": {"b": {"key": "c"}}}
 GUARDS: list[tuple[dict[str, Any], str]] = [
     (at("region", ""), "region is required: take a file of regions/, or set it"),
-    (at("redis.enabled", False), "a region needs Redis: set redis.url, or redis.enabled for a laptop"),
+    (
+        at("redis.enabled", False),
+        "a region needs Redis: set redis.url, or redis.enabled for a laptop",
+    ),
     (at("redis.url", "redis://r:6379/0"), "redis.enabled and redis.url exclude each other"),
     (at("redis.aclSecret", ""), "redis.aclSecret names the Secret with users.acl"),
     (at("tls.mode", "vault"), "tls.mode is vault: set vault.address"),
@@ -137,7 +141,10 @@ GUARDS: list[tuple[dict[str, Any], str]] = [
     (at("edge.certificate.secret", ""), "edge.certificate"),
     (SERVER, "index.engine is server: set index.url, or qdrant.enabled"),
     (at("components.retriever.autoscaling.enabled", True), "the embedded index has one pod"),
-    (at("components.gateway.signingSecret", ""), "components.gateway.signingSecret for development"),
+    (
+        at("components.gateway.signingSecret", ""),
+        "components.gateway.signingSecret for development",
+    ),
     (
         at("components.generator.secrets.openai_api_key", {"vault": "a#b"}),
         "components.generator.secrets.openai_api_key refers to Vault: set vault.address",
@@ -150,7 +157,11 @@ GUARDS: list[tuple[dict[str, Any], str]] = [
     (
         at(
             "canary",
-            {"enabled": True, "prometheus": "http://p:9090", "components": ["gateway", "retriever"]},
+            {
+                "enabled": True,
+                "prometheus": "http://p:9090",
+                "components": ["gateway", "retriever"],
+            },
         ),
         "a canary of the retriever needs index.engine server",
     ),
@@ -158,8 +169,11 @@ GUARDS: list[tuple[dict[str, Any], str]] = [
         merged(at("autoscaling.provider", "keda"), at("edge.autoscaling.enabled", True)),
         "autoscaling.prometheus is required for keda",
     ),
-    (at("externalSecrets", {"enabled": True, "secrets": [{"name": "a", "data": {"b": {"key": "c"}}}]}), "externalSecrets.store.name is required"),
-]  # fmt: skip
+    (
+        at("externalSecrets", {"enabled": True, "secrets": [MADE]}),
+        "externalSecrets.store.name is required",
+    ),
+]
 
 
 @pytest.mark.parametrize(("values", "message"), GUARDS, ids=[row[1][:50] for row in GUARDS])

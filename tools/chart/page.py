@@ -151,7 +151,7 @@ def setting_rows(fields: Schema) -> list[Row]:
 
 
 def secrets() -> Iterator[str]:
-    yield "The chart makes none. Words in capitals are parts of a name; a path is the value that names the Secret."
+    yield "The chart makes none. Capitals are parts of a name; a path is the value that names the Secret."
     yield ""
     yield "| Secret | keys | when |"
     yield "| --- | --- | --- |"

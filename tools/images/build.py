@@ -14,7 +14,7 @@ from tools.images.builders import Builder, builder
 IMAGES = ("gateway", "embedder", "embedder-torch", "retriever", "generator")
 OUT = ROOT / "build/images"
 DIGESTS = OUT / "digests.json"
-_WHEELS = ROOT / "build/wheels"
+WHEELS = ROOT / "build/wheels"
 Record = dict[str, Any]
 
 
@@ -102,10 +102,10 @@ class _Maker:
         """Fetch the wheels that changed; a folder is as its marker says."""
         lock = inputs.digest((inputs.lock_file(image), "requirements/build.txt"), self._python)
         pip = inputs.digest(("requirements/pip.txt",))
-        _once(_WHEELS / image, lock, lambda: wheels.fetch(image, self._python, _WHEELS / image))
-        _once(_WHEELS / "pip", pip, lambda: wheels.fetch_pip(self._python, _WHEELS / "pip"))
+        _once(WHEELS / image, lock, lambda: wheels.fetch(image, self._python, WHEELS / image))
+        _once(WHEELS / "pip", pip, lambda: wheels.fetch_pip(self._python, WHEELS / "pip"))
         own = inputs.digest(inputs.SOURCES)
-        _once(_WHEELS / "own", own, lambda: wheels.pack_own(_WHEELS / "own"))
+        _once(WHEELS / "own", own, lambda: wheels.pack_own(WHEELS / "own"))
 
     def _arguments(self, image: str) -> Mapping[str, str]:
         revision = inputs.revision(inputs.of_image(image))

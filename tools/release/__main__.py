@@ -17,13 +17,13 @@ from pathlib import Path
 import yaml
 
 from tools import ROOT
+from tools.chart.package import SOURCE
 from tools.release.changelog import release_notes
 from tools.release.chart import package_chart
 from tools.release.provenance import statement
 from tools.release.sums import sha256, write_sums
 
 IMAGES = ROOT / "build" / "images"
-CHART = ROOT / "helm" / "rag"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -38,7 +38,7 @@ def main() -> int:
     for image in digests:
         _copy_image(image, folder, archive=not pushed)
     by_service = {name: digests[name] for name in sorted(services(ROOT))}
-    archive = package_chart(CHART, folder, by_service, options.registry)
+    archive = package_chart(folder, by_service, options.registry)
     _write(folder, "digests.json", {name: {"digest": one} for name, one in digests.items()})
     notes = release_notes((ROOT / "CHANGELOG.md").read_text("utf-8"), options.version)
     (folder / "NOTES.md").write_text(notes, "utf-8")
@@ -85,7 +85,7 @@ def _copy_image(image: str, folder: Path, *, archive: bool) -> None:
 def _source() -> dict[str, str]:
     command = ["git", "rev-parse", "HEAD"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    repository = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))["home"]
+    repository = yaml.safe_load((SOURCE / "Chart.yaml").read_text("utf-8"))["home"]
     return {"repository": repository, "commit": done.stdout.strip()}
 
 

@@ -1,7 +1,5 @@
 """Packages the chart with the images' digests in its values."""
 
-import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,25 +8,24 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from tools.chart.package import SOURCE, helm, package
+
 _NEVER_WRAP = 4096
 
 
-def package_chart(
-    source: Path, target: Path, digests: Mapping[str, str], registry: str = ""
-) -> Path:
-    """Package a copy of the chart into a folder, and return the archive.
+def package_chart(target: Path, digests: Mapping[str, str], registry: str = "") -> Path:
+    """Package the chart into a folder, and return the archive.
 
-    `digests` are by service (`gateway`); `registry` replaces the chart's own unless empty. The
-    program is `helm` on the PATH or the one that HELM names. Qdrant's chart, on which ours depends,
-    is fetched unless QDRANT_CHART names its archive.
-    Raises `CalledProcessError` if helm fails.
+    `digests` are by service (`gateway`); `registry` replaces the chart's own unless empty.
+    Raises `CalledProcessError` if Helm fails, and `HelmMissing`.
     """
     with TemporaryDirectory() as folder:
-        chart = Path(shutil.copytree(source, Path(folder) / source.name))
+        chart = Path(folder) / SOURCE.name
+        package(chart)
         fill_in(chart / "values.yaml", digests, registry)
-        _provide_dependencies(chart)
-        _helm("package", str(chart), "--destination", str(target))
-    (archive,) = target.glob(f"{source.name}-*.tgz")
+        command = [helm(), "package", str(chart), "--destination", str(target)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    (archive,) = target.glob(f"{SOURCE.name}-*.tgz")
     return archive
 
 
@@ -43,17 +40,3 @@ def fill_in(values: Path, digests: Mapping[str, str], registry: str = "") -> Non
         content["image"]["registry"] = registry
     with values.open("w", encoding="utf-8") as file:
         yaml.dump(content, file)
-
-
-def _provide_dependencies(chart: Path) -> None:
-    archive = os.environ.get("QDRANT_CHART")
-    if archive:
-        (chart / "charts").mkdir(exist_ok=True)
-        shutil.copy(archive, chart / "charts")
-    else:
-        _helm("dependency", "update", str(chart))
-
-
-def _helm(*arguments: str) -> None:
-    program = os.environ.get("HELM") or "helm"
-    subprocess.run([program, *arguments], check=True, stdout=subprocess.DEVNULL)

@@ -82,6 +82,9 @@ EDGE_REGION: {{ $values.region }}
 EDGE_ADMIN: /run/envoy/admin.sock
 EDGE_DRAIN_DELAY: {{ $values.edge.drain.delay }}
 EDGE_GRACE: {{ $values.edge.drain.grace }}
+{{- if eq (include "rag.hasLanes" .root) "true" }}
+EDGE_WEIGHTS_URL: http://{{ .root.Release.Name }}-canary:50076/weights
+{{- end }}
 {{- if eq $values.tls.mode "vault" }}
 EDGE_TLS_TRUST_DOMAIN: {{ $values.trustDomain }}
 EDGE_VAULT_ADDRESS: {{ $values.vault.address }}

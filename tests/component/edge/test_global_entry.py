@@ -1,103 +1,28 @@
 """The global entry sends clients to the nearest healthy region, and to the next one if it dies."""
 
 import asyncio
-import itertools
 import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
-import grpc
 import httpx
 import pytest
 
-from rag.gateway.v1 import answer_service_pb2 as answers
-from rag.gateway.v1.answer_service_pb2_grpc import AnswerServiceStub
 from rag_common.settings import SettingsInvalid
 from rag_edge.global_entry import EntryConfig, render
 from rag_local.certificate_authority import Authority
 from tests.support.edge.entry import Entry, LightRegion, entry, two_regions
-from tests.support.edge.gateway import Signer
+from tests.support.edge.reads import reading
 from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
 DEPLOY = ROOT / "deploy" / "global"
 PRODUCTION = DEPLOY / "production.toml"
 FAILOVER_SECONDS = 10.0
-
-
-@dataclass
-class Reads:
-    """The answers that clients got: when, from which region, and whether the content was right."""
-
-    answers: list[tuple[float, str, bool]] = field(default_factory=list)
-    failures: list[float] = field(default_factory=list)
-
-    def regions(self, since: float) -> set[str]:
-        """The regions that answered since then."""
-        return {region for at, region, _ in self.answers if at >= since}
-
-    def first_from(self, region: str, since: float) -> float:
-        """Seconds from then to the first answer of the region; infinite if there is none."""
-        times = [at - since for at, name, _ in self.answers if name == region and at >= since]
-        return min(times, default=float("inf"))
-
-
-@asynccontextmanager
-async def reading(placed: Entry, region: LightRegion, signer: Signer) -> AsyncIterator[Reads]:
-    """Eight clients that search again and again: by gRPC on lasting channels, and by JSON."""
-    reads, over, numbers = Reads(), asyncio.Event(), itertools.count()
-    token = f"Bearer {signer.token()}"
-    credentials = grpc.ssl_channel_credentials(region.edge.ca.read_bytes())
-    own = [
-        ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 500),
-    ]
-
-    async def repeat(search: Callable[[str], Any]) -> None:
-        while not over.is_set():
-            query = f"question {next(numbers)}"
-            try:
-                region, text = await search(query)
-                reads.answers.append((time.monotonic(), region, text == query))
-            except (grpc.aio.AioRpcError, httpx.HTTPError):
-                reads.failures.append(time.monotonic())
-            await asyncio.sleep(0.02)
-
-    async def by_grpc(channel: grpc.aio.Channel, query: str) -> tuple[str, str]:
-        stub: Any = AnswerServiceStub(channel)
-        request = answers.SearchRequest(query=query)
-        reply = await stub.Search(request, metadata=(("authorization", token),), timeout=10)
-        return reply.provenance.region, reply.passages[0].passage.text
-
-    async def by_json(client: httpx.AsyncClient, query: str) -> tuple[str, str]:
-        headers = {"authorization": token}
-        reply = await client.post("/v1/search", json={"query": query}, headers=headers)
-        document = reply.raise_for_status().json()
-        return document["provenance"]["region"], document["passages"][0]["passage"]["text"]
-
-    trust = ssl.create_default_context(cafile=str(region.edge.ca))
-    address = f"localhost:{placed.port}"
-    channels = [grpc.aio.secure_channel(address, credentials, options=own) for _ in range(4)]
-    clients = [
-        httpx.AsyncClient(base_url=f"https://{address}", verify=trust, timeout=10) for _ in range(4)
-    ]
-    searches = [lambda query, channel=channel: by_grpc(channel, query) for channel in channels]
-    searches += [lambda query, client=client: by_json(client, query) for client in clients]
-    tasks = [asyncio.create_task(repeat(search)) for search in searches]
-    try:
-        yield reads
-    finally:
-        over.set()
-        await asyncio.gather(*tasks)
-        for opened in [*channels, *clients]:
-            await (opened.close() if isinstance(opened, grpc.aio.Channel) else opened.aclose())
 
 
 async def all_healthy(placed: Entry, *regions: LightRegion) -> None:
@@ -112,7 +37,7 @@ async def test_the_next_region_serves_within_ten_seconds_and_the_first_again_whe
 ) -> None:
     async with two_regions(tmp_path) as (placed, near, far, signer):
         await all_healthy(placed, near, far)
-        async with reading(placed, near, signer) as reads:
+        async with reading(placed.port, near.edge, signer.token()) as reads:
             await until(lambda: len(reads.answers) > 100, "the near region serves")
             assert reads.regions(0) == {"near"}
             died = time.monotonic()
@@ -132,7 +57,7 @@ async def test_the_next_region_serves_within_ten_seconds_and_the_first_again_whe
         assert reads.first_from("far", died) < FAILOVER_SECONDS
         assert not [at for at in reads.failures if at < died or at > died + FAILOVER_SECONDS]
         back = time.monotonic()
-        async with reading(placed, near, signer) as reads:
+        async with reading(placed.port, near.edge, signer.token()) as reads:
             await until(lambda: len(reads.answers) > 50, "new clients are served")
         assert reads.regions(back) == {"near"}
         assert not reads.failures
@@ -153,7 +78,7 @@ async def test_a_region_whose_gateways_are_not_ready_gets_no_clients(tmp_path: P
         near.gateway.ready = False
         await all_healthy(placed, far)
         began = time.monotonic()
-        async with reading(placed, near, signer) as reads:
+        async with reading(placed.port, near.edge, signer.token()) as reads:
             await until(lambda: len(reads.answers) > 20, "the far region serves")
         assert reads.regions(began) == {"far"}
 
@@ -213,7 +138,7 @@ async def test_a_region_whose_certificate_is_not_trusted_is_not_healthy(tmp_path
 async def test_a_line_for_each_connection_names_its_region(tmp_path: Path) -> None:
     async with two_regions(tmp_path) as (placed, near, far, signer):
         await all_healthy(placed, near, far)
-        async with reading(placed, near, signer) as reads:
+        async with reading(placed.port, near.edge, signer.token()) as reads:
             await until(lambda: len(reads.answers) > 20, "some answers")
         await until(lambda: len(placed.connections()) >= 8, "the lines are written")
         assert {one["region"] for one in placed.connections()} == {"near"}

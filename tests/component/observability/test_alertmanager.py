@@ -103,6 +103,14 @@ INHIBITED = {
         ],
         alert("RagCheckFailing", "gateway", check="keys"),
     ),
+    "alerts of the same region": (
+        [alert("RagServiceDown", "embedder", "page", region="near")],
+        [
+            alert("RagCheckFailing", "embedder", region="near"),
+            alert("RagPeerFailing", "gateway", peer="embedder", region="near"),
+        ],
+        alert("RagPeerFailing", "gateway", peer="embedder", region="far"),
+    ),
     "checks of a cause that is known": (
         [alert("RagSecretsDown", "gateway", "page"), alert("RagQuotaStoreDown", "gateway")],
         [

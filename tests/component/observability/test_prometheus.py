@@ -75,6 +75,7 @@ async def test_a_cluster_s_pods_are_found_by_their_labels(tmp_path: Path) -> Non
         started = Prometheus(f"http://{address}", tmp_path)
         targets = await until(lambda: labels(started), "targets are found")
         alertmanagers = await until(lambda: addressed(started), "the Alertmanager is found")
+        used = yaml.safe_load(started.request("status/config")["yaml"])
     assert {
         tuple(result.get(key) for key in ("job", "instance", "service", "lane"))
         for result in targets
@@ -87,6 +88,8 @@ async def test_a_cluster_s_pods_are_found_by_their_labels(tmp_path: Path) -> Non
         ("prometheus", "localhost:9090", None, None),
     }
     assert alertmanagers == ["http://127.0.0.1:9093/api/v2/alerts"]
+    # Alerts get these labels on their way out, whatever their rules keep.
+    assert used["global"]["external_labels"]["region"] == "REGION"
 
 
 def labels(started: Prometheus) -> list[dict[str, str]]:

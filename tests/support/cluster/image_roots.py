@@ -57,6 +57,8 @@ def unpacked(image: Archive, folder: Path, volume: Path) -> Iterator[ImageRoot]:
             (Path("/dev"), folder / "dev", "bind"),
             (volume, inside, "bind"),
         ):
+            # A volume below /tmp lies in the tmpfs that is mounted there by now.
+            target.mkdir(parents=True, exist_ok=True)
             kind = ["-t", "tmpfs"] if source.name == "tmpfs" else []
             _run("mount", *kind, "-o", options, str(source), str(target))
             if not options.startswith("remount"):
