@@ -1,5 +1,6 @@
 """The gateway's autoscaler, driven by a metric that the test sets."""
 
+import json
 import time
 from collections.abc import Iterator
 
@@ -17,10 +18,24 @@ METRIC = "rag_rpc_server_in_flight"
 TARGET = 24
 # The controller looks every 15 s.
 PERIOD = 15.0
-DOWN_WINDOW = 25
+UP_WINDOW, DOWN_WINDOW = 5, 25
 MIN, MAX = 2, 5
+# As the chart's own behavior, with shorter windows.
+SCALING = {
+    "enabled": True, "minReplicas": MIN, "maxReplicas": MAX,
+    "behavior": {
+        "scaleUp": {
+            "stabilizationWindowSeconds": UP_WINDOW,
+            "policies": [{"type": "Pods", "value": 4, "periodSeconds": 15}],
+        },
+        "scaleDown": {
+            "stabilizationWindowSeconds": DOWN_WINDOW,
+            "policies": [{"type": "Pods", "value": 2, "periodSeconds": 15}],
+        },
+    },
+}  # fmt: skip
 SECRETS = (
-    "rag-redis", "rag-signing-key", "rag-edge-public-tls", "rag-edge-tls", "rag-gateway-tls",
+    "rag-redis", "rag-edge-public-tls", "rag-edge-tls", "rag-gateway-tls",
     "rag-embedder-tls", "rag-retriever-tls", "rag-generator-tls",
 )  # fmt: skip
 
@@ -36,22 +51,24 @@ def metrics(
 
 @pytest.fixture(scope="module")
 def release(
-    cluster: Cluster, chart: Chart, quick: list[str], metrics: ExternalMetrics
+    cluster: Cluster,
+    chart: Chart,
+    quick: list[str],
+    metrics: ExternalMetrics,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Release]:
     """A release whose gateway has two to five pods, and gives up what it does not need after a short window."""
     namespace = apply_overlay(cluster, "staging", "rag-scaled")
     create_secrets(cluster, namespace, SECRETS)
     release = Release(cluster, chart, namespace)
-    scaling = "components.gateway.autoscaling"
-    settings = [
-        f"{scaling}.enabled=true",
-        f"{scaling}.minReplicas={MIN}",
-        f"{scaling}.maxReplicas={MAX}",
-    ]
-    settings += [f"{scaling}.behavior.scaleDown.stabilizationWindowSeconds={DOWN_WINDOW}"]
-    words = [word for one in settings for word in ("--set", one)]
+    path = tmp_path_factory.mktemp("values") / "autoscaling.json"
+    path.write_text(json.dumps({"components": {"gateway": {"autoscaling": SCALING}}}))
+    words = ["--values", str(path)]
     release.install(*chart.values("values-laptop.yaml"), *quick, *words)
     eventually(lambda: wanted(release) == MIN and release.is_complete(), "the minimum is there")
+    eventually(
+        lambda: conditions(release)["ScalingActive"] == "True", "the metric is read", 4 * PERIOD
+    )
     yield release
     cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
@@ -60,6 +77,14 @@ def wanted(release: Release) -> int:
     """The number of gateways that the autoscaler set."""
     words = ["get", "deployment", "rag-gateway", "--namespace", release.namespace]
     return int(release.cluster.json(*words)["spec"]["replicas"])
+
+
+def conditions(release: Release) -> dict[str, str]:
+    """What the autoscaler says of itself."""
+    words = ["get", "horizontalpodautoscaler", "rag-gateway", "--namespace", release.namespace]
+    status = release.cluster.json(*words).get("status", {})
+    said = {one["type"]: one["status"] for one in status.get("conditions", [])}
+    return {"ScalingActive": "Unknown"} | said
 
 
 def history(release: Release, seconds: float) -> set[int]:
@@ -76,7 +101,7 @@ def test_it_scales_up_to_its_maximum_and_down_after_its_window_without_flapping(
     release: Release, metrics: ExternalMetrics
 ) -> None:
     metrics.values[METRIC] = 40.0 * TARGET
-    eventually(lambda: wanted(release) == MAX, "the maximum is wanted", 3 * PERIOD)
+    eventually(lambda: wanted(release) == MAX, "the maximum is wanted", UP_WINDOW + 3 * PERIOD)
     eventually(release.is_complete, "all gateways are ready")
 
     metrics.values[METRIC] = 0.0

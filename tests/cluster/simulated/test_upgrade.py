@@ -37,7 +37,7 @@ def release(cluster: Cluster, chart: Chart, words: list[str]) -> Iterator[Releas
     """A release whose pods are all ready."""
     namespace = apply_overlay(cluster, "staging", "rag-upgraded")
     secrets = {f"rag-{name}-tls" for name in COMPONENTS} | {"rag-edge-public-tls"}
-    create_secrets(cluster, namespace, sorted(secrets | {"rag-redis", "rag-signing-key"}))
+    create_secrets(cluster, namespace, sorted(secrets | {"rag-redis"}))
     release = Release(cluster, chart, namespace)
     release.install(*words)
     yield release
