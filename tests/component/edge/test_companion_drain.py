@@ -155,3 +155,33 @@ async def test_a_companion_that_starts_again_ends_a_drain_that_was_broken_off(
 async def test_an_edge_that_has_ended_already_needs_no_drain(tmp_path: Path) -> None:
     async with companion(admin=tmp_path / "nothing") as running:
         assert await running.terminate() == 0
+
+
+async def test_an_edge_has_started_when_it_has_the_keys_of_tokens(tmp_path: Path) -> None:
+    signer = Signer()
+    async with gateway() as behind, threaded(edge(tmp_path / "own", values(behind))) as started:
+        placed = Setting(started, behind, signer)
+
+        async def status() -> int | None:
+            page = await running.page("/health/started")
+            return page.status_code if page else None
+
+        async with beside(started) as running:
+            await until(
+                lambda: started.stat("http.edge.jwt_authn.jwks_fetch_failed") > 2,
+                "keys are missing",
+            )
+            assert await status() == 503
+            behind.keys = [signer.jwk]
+
+            async def ready() -> bool:
+                return await status() == 200
+
+            await until(ready, "the edge has started")
+            async with placed.http() as http:
+                replies = [
+                    await http.get("/v1/identity", headers=placed.headers()) for _ in range(20)
+                ]
+            assert {reply.status_code for reply in replies} == {200}
+            behind.keys = []
+            assert await status() == 200

@@ -16,6 +16,7 @@ from rag_common.observability.metrics import Metrics
 from rag_edge.companion.certificates import SERVICE, CertificateWriter, folder_certificates
 from rag_edge.companion.drain import EnvoyAdmin, drain, undo_drain
 from rag_edge.companion.settings import Settings
+from rag_edge.companion.start import Start
 from rag_edge.companion.weights import LaneWeights
 
 log = structlog.get_logger()
@@ -37,10 +38,12 @@ async def app(settings: Settings) -> AsyncIterator[int]:
             register_metrics(writer, telemetry.metrics)
             await stack.enter_async_context(background(writer.keep_current()))
         await undo_drain(admin)
+        start = Start(admin)
+        await stack.enter_async_context(background(start.wait()))
         if settings.weights_url:
             weights = LaneWeights(admin, settings.weights_url, settings.weights_timeout)
             await stack.enter_async_context(background(weights.follow()))
-        served = {**telemetry.metrics.pages(), **pages(writer)}
+        served = {**telemetry.metrics.pages(), **pages(writer, start)}
         http = serve_http(settings.host, settings.http_port, served)
         port = await stack.enter_async_context(http)
         log.info("listening", host=settings.host, http_port=port)
@@ -81,8 +84,12 @@ def register_metrics(writer: CertificateWriter, metrics: Metrics) -> None:
     lease.set_function(lambda: writer.lease_seconds)
 
 
-def pages(writer: CertificateWriter | None) -> Pages:
-    """`/health/live`, and `/health/ready`: 503 while a certificate is missing or has expired."""
+def pages(writer: CertificateWriter | None, start: Start) -> Pages:
+    """The health pages.
+
+    `/health/started` is 503 until Envoy can serve, and `/health/ready` while a certificate is missing or
+    has expired.
+    """
 
     async def live() -> Page:
         return _page(200, status="live")
@@ -94,7 +101,10 @@ def pages(writer: CertificateWriter | None) -> Pages:
             return _page(503, status="certificate_expired", vault=writer.vault_works)
         return _page(200, status="ready", vault=writer.vault_works)
 
-    return {"/health/live": live, "/health/ready": ready}
+    async def started() -> Page:
+        return _page(200, status="started") if start.done else _page(503, status="starting")
+
+    return {"/health/live": live, "/health/started": started, "/health/ready": ready}
 
 
 def _page(code: int, **fields: object) -> Page:

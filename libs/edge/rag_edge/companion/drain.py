@@ -32,8 +32,15 @@ class EnvoyAdmin:
 
     async def active_calls(self) -> int:
         """How many calls of clients are running."""
-        page = await self._request("GET", f"/stats?format=json&filter=^{_CALLS}$")
-        return sum(int(one["value"]) for one in json.loads(page)["stats"] if one.get("name"))
+        return (await self.statistics(_CALLS)).get(_CALLS, 0)
+
+    async def statistics(self, *names: str) -> dict[str, int]:
+        """Counters and gauges by name; one that does not exist yet is left out."""
+        pattern = "|".join(names)
+        page = await self._request("GET", f"/stats?format=json&filter=^({pattern})$")
+        return {
+            one["name"]: int(one["value"]) for one in json.loads(page)["stats"] if "name" in one
+        }
 
     async def _request(self, method: str, path: str) -> str:
         connector = aiohttp.UnixConnector(self._socket)
