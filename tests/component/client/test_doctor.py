@@ -282,6 +282,21 @@ def test_over_tls_certificate_and_trust_are_told(
     assert result.says("edge", "gRPC only")
 
 
+def test_a_gateway_of_another_name_is_trusted_by_the_name_that_is_set(
+    doctor: Doctor,
+    neighbour: Neighbour,
+    authority: Authority,
+    ca: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _well(neighbour)
+    monkeypatch.setenv("RAG_SERVER_NAME", "localhost")
+    with secured(neighbour, authority) as port:
+        result = doctor("--target", f"127.0.0.1:{port}", "--ca", str(ca))
+    assert result.exit_code == 0
+    assert result.says("trust", "localhost", str(ca))
+
+
 def test_another_authority_is_not_trusted(
     doctor: Doctor, neighbour: Neighbour, authority: Authority, tmp_path: Path
 ) -> None:

@@ -49,6 +49,7 @@ class Connection:
 
     def async_client(self) -> "AsyncClient":
         """A client for concurrent calls."""
+        from rag_client import environment
         from rag_client.client.aio import AsyncClient
 
         gateway = self.gateway()
@@ -58,7 +59,7 @@ class Connection:
             tls=gateway.tls,
             certificate=gateway.certificate,
             timeout=self.timeout,
-            environ={},
+            environ={environment.SERVER_NAME: gateway.server_name},
         )
 
     def gateway(self) -> "Gateway":

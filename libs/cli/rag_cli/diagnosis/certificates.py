@@ -50,7 +50,7 @@ def server_checks(
     verified = network.verified_handshake(address, authorities, own, timeout)
     roots = f"the authorities of {authorities}" if authorities else "the system's authorities"
     if not verified.error:
-        yield Check("trust", "ok", f"the gateway is {address.host} according to {roots}")
+        yield Check("trust", "ok", f"the gateway is {address.expected_name} according to {roots}")
         return
     message = verified.error.lower()
     advice = next((text for part, text in _ADVICE.items() if part in message), _OTHER_AUTHORITY)

@@ -23,10 +23,16 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A host, without brackets, and a port."""
+    """A host, without brackets, and a port; `server_name` is the name that its certificate must have."""
 
     host: str
     port: int
+    server_name: str = ""
+
+    @property
+    def expected_name(self) -> str:
+        """The name in the certificate: the host, unless another one is set."""
+        return self.server_name or self.host
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -117,7 +117,7 @@ def _handshake(
     try:
         with (
             _connection(address, timeout) as plain,
-            context.wrap_socket(plain, server_hostname=address.host) as secured,
+            context.wrap_socket(plain, server_hostname=address.expected_name) as secured,
         ):
             presented = secured.getpeercert(binary_form=True)
             if exchange:

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import grpc
@@ -46,6 +46,8 @@ def diagnose(subject: Subject) -> Iterator[Check]:
     try:
         server = subject.gateway()
         address = address_of(server.target)
+        if address:
+            address = replace(address, server_name=server.server_name)
         # This reads the files and sends nothing.
         server.open().close()
         yield _connection_check(server)
@@ -129,7 +131,7 @@ def _gateway_checks(
     with server.open() as channel:
         probe = gateway.GatewayProbe(channel, credential.token, subject.timeout)
         yield gateway.health_check(probe)
-        if server.secured and address and not network.proxy(address):
+        if server.secured and address and not (server.server_name or network.proxy(address)):
             yield machine.edge_check(address, server.authorities, subject.timeout)
         identity, who = gateway.identity_check(probe)
         yield identity
