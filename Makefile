@@ -62,7 +62,7 @@ test: $(READY) ## run all tests, with real engines, models and processes; TESTS=
 	@$(BIN)/python -m rag_embedder.models.prepare_model
 	@$(BIN)/pytest $(SHARED) $(if $(TESTS),$(if $(findstring tests/cluster,$(TESTS)),,--ignore=tests/cluster) $(TESTS),--ignore=tests/cluster --ignore=tests/chart $(call junit,test))
 
-chart: $(READY) $(VENV)/.checkov ## write the chart to build/chart/rag, and render, validate and scan each combination of its switches
+chart: $(READY) $(VENV)/.edge $(VENV)/.checkov ## write the chart to build/chart/rag, and render, validate and scan each combination of its switches
 	@$(BIN)/python -m tools.chart.package
 	@$(BIN)/pytest $(SHARED) $(or $(TESTS),tests/chart $(call junit,chart))
 

@@ -14,6 +14,7 @@ from tests.support.chart.rendering import Object
 
 NAME = "app.kubernetes.io/name"
 INSTANCE = "app.kubernetes.io/instance"
+OUTSIDE = ("monitoring", "clients", "routes")
 TABLE: dict[str, Any] = yaml.safe_load((SOURCE / "files" / "components.yaml").read_text("utf-8"))
 
 
@@ -52,7 +53,7 @@ def test_what_may_be_connected_to_is_the_call_graph(case: Case) -> None:
     if not case.values["networkPolicy"]["enabled"]:
         return
     allowed = {link for policy in policies(case) for link in egress(policy)}
-    wanted = {one for one in links(case.values) if one.source not in ("monitoring", "clients")}
+    wanted = {one for one in links(case.values) if one.source not in OUTSIDE}
     # The test's pod is the release's own client.
     assert allowed == wanted | {Link("smoke-test", "edge", 8443)}
 
@@ -118,9 +119,8 @@ def component_of(policy: Object) -> str:
 
 
 def ingress(case: Case, policy: Object) -> Iterator[Link]:
-    values = case.values["networkPolicy"]
     for rule in policy["spec"].get("ingress", ()):
-        for source in sources(rule, values):
+        for source in sources(rule, case.values):
             for port in rule["ports"]:
                 yield Link(source, component_of(policy), port["port"])
 
@@ -128,7 +128,7 @@ def ingress(case: Case, policy: Object) -> Iterator[Link]:
 def sources(rule: Object, values: dict[str, Any]) -> Iterator[str]:
     peers = rule.get("from")
     if not peers:
-        assert not values["clients"]
+        assert not values["networkPolicy"]["clients"]
         yield "clients"
         return
     for peer in peers:
@@ -139,8 +139,15 @@ def sources(rule: Object, values: dict[str, Any]) -> Iterator[str]:
                 yield component
             continue
         labels = peer["namespaceSelector"]["matchLabels"]
-        yield "monitoring" if labels == values["monitoring"] else "clients"
-        assert labels in (values["monitoring"], values["clients"])
+        (name,) = (one for one, known in namespaces(values).items() if known == labels)
+        yield name
+
+
+def namespaces(values: dict[str, Any]) -> dict[str, Any]:
+    """Labels of the namespaces outside the release, by the name of their pods."""
+    policy = values["networkPolicy"]
+    route = values["canary"]["gatewayApi"]["clients"]
+    return {"monitoring": policy["monitoring"], "clients": policy["clients"], "routes": route}
 
 
 def egress(policy: Object) -> Iterator[Link]:

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from tests.support.chart.cases import Case, all_cases, each_case
+from tests.support.chart.graph import uses_vault
 from tests.support.chart.rendering import Object, containers, name
 
 CASES = all_cases()
+NAME = "app.kubernetes.io/name"
 RESOURCES = {"cpu", "memory", "ephemeral-storage"}
 
 
@@ -62,6 +64,7 @@ def test_every_pod_runs_as_a_user_and_shares_nothing_of_its_node(case: Case) -> 
 @each_case
 def test_the_only_token_in_a_pod_is_for_vault(case: Case) -> None:
     vault = case.values["vault"]
+    spec_owner = {name(one): one["metadata"]["labels"][NAME] for one in case.rendered.own}
     for pod, spec in case.rendered.pods:
         assert spec["automountServiceAccountToken"] is False, pod
         tokens = [
@@ -70,7 +73,8 @@ def test_the_only_token_in_a_pod_is_for_vault(case: Case) -> None:
             for source in volume.get("projected", {}).get("sources", ())
         ]
         assert {token["audience"] for token in tokens} <= {vault["audience"]}, pod
-        assert not tokens or vault["address"], pod
+        component = spec_owner[pod]
+        assert bool(tokens) == uses_vault(component, case.values), pod
     for account in case.rendered.of_kind("ServiceAccount"):
         assert account["automountServiceAccountToken"] is False
 
@@ -175,7 +179,7 @@ def test_spreading_is_a_preference(case: Case) -> None:
 @each_case
 def test_replicated_pods_are_spread(case: Case) -> None:
     for one in case.rendered.workloads:
-        if one["metadata"]["labels"]["app.kubernetes.io/name"] in ("redis", "collector"):
+        if one["metadata"]["labels"]["app.kubernetes.io/name"] == "redis":
             continue
         spec = one["spec"]["template"]["spec"]
         keys = {constraint["topologyKey"] for constraint in spec["topologySpreadConstraints"]}
@@ -189,6 +193,7 @@ def test_budgets_allow_a_disruption_and_never_protect_a_single_pod(case: Case) -
     rendered = case.rendered
     budgets = {name(one): one["spec"] for one in rendered.of_kind("PodDisruptionBudget")}
     minimum = {name(one): one["spec"].get("replicas") for one in rendered.workloads}
+    minimum |= {name(one): one["spec"].get("replicas") for one in rendered.of_kind("Rollout")}
     for scaler in rendered.of_kind("HorizontalPodAutoscaler"):
         minimum[scaler["spec"]["scaleTargetRef"]["name"]] = scaler["spec"]["minReplicas"]
     for scaler in rendered.of_kind("ScaledObject"):
@@ -196,8 +201,7 @@ def test_budgets_allow_a_disruption_and_never_protect_a_single_pod(case: Case) -
     for budget in budgets.values():
         assert budget["maxUnavailable"] == 1
         assert "minAvailable" not in budget
-    single = {"rag-collector", "rag-redis"}
-    assert budgets.keys() == {pod for pod, count in minimum.items() if count > 1} - single
+    assert budgets.keys() == {pod for pod, count in minimum.items() if count > 1}
 
 
 @each_case
@@ -207,7 +211,12 @@ def test_a_scaled_workload_sets_no_number_of_pods(case: Case) -> None:
         one["spec"]["scaleTargetRef"]["name"]
         for one in rendered.of_kind("HorizontalPodAutoscaler", "ScaledObject")
     }
-    assert scaled == {name(one) for one in rendered.workloads if "replicas" not in one["spec"]}
+    rollouts = {name(one) for one in rendered.of_kind("Rollout")}
+    unset = {name(one) for one in rendered.workloads if "replicas" not in one["spec"]}
+    assert scaled | rollouts == unset
+    # Argo scales what it replaces.
+    running = [*rendered.of_kind("Rollout")]
+    assert {name(one) for one in running if "replicas" not in one["spec"]} == scaled & rollouts
 
 
 UNITS = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "": 1}

@@ -36,7 +36,7 @@ def test_every_object_is_closed_but_those_that_are_passed_on() -> None:
     free = {
         path for path, node in objects(SCHEMA_OF_VALUES) if node.get("additionalProperties") is True
     }
-    assert free == {"qdrant", "canary.analysis"}
+    assert free == {"qdrant", "qdrant.env.[]"}
     for path, node in objects(SCHEMA_OF_VALUES):
         assert "properties" not in node or "additionalProperties" in node, path
 
@@ -66,6 +66,11 @@ REFUSED: list[tuple[str, Any, str]] = [
     ),
     ("edge.settings.calls", -1, "at '/edge/settings/calls': minimum"),
     ("edge.drain.delay", "ten", "at '/edge/drain/delay': got string, want integer"),
+    ("canary.analysis.stpes", [], "additional properties 'stpes' not allowed"),
+    ("canary.analysis.probe", ["true"], "additional properties 'probe' not allowed"),
+    ("canary.analysis.samples", 0, "at '/canary/analysis/samples': minimum"),
+    ("canary.analysis.must_pass", ["fast"], "at '/canary/analysis/must_pass/0'"),
+    ("canary.analysis.steps", [{"share": 0, "seconds": 9}], "at '/canary/analysis/steps'"),
     ("canary.settings.gateway.serches", 12, "at '/canary/settings/gateway'"),
     ("tls.mode", "off", "at '/tls/mode': value must be one of"),
     ("vault.address", "http://vault:8200", "at '/vault/address'"),
@@ -98,6 +103,7 @@ SECRETS: list[tuple[str, Any]] = [
     ("index.url", f"https://user:{PLANTED}@qdrant:6333"),
     ("qdrant.apiKey", PLANTED),
     ("qdrant.readOnlyApiKey", PLANTED),
+    ("qdrant.env", [{"name": "QDRANT__SERVICE__API_KEY", "value": PLANTED}]),
 ]
 
 
@@ -108,9 +114,13 @@ def test_a_secret_cannot_be_a_value(path: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["qdrant.apiKey", "qdrant.readOnlyApiKey"])
-def test_qdrant_s_chart_may_not_generate_a_key(path: str) -> None:
-    with pytest.raises(Refused, match="got boolean, want object"):
-        render(at(path, True), PRODUCTION)
+@pytest.mark.parametrize(
+    "form", [True, "", {"valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}]
+)
+def test_a_key_of_qdrant_s_chart_is_refused_in_every_form(path: str, form: Any) -> None:
+    # Qdrant's chart would copy it from the Secret into its own, and into the release.
+    with pytest.raises(Refused, match="value must be false"):
+        render(at(path, form), PRODUCTION)
 
 
 def test_a_later_file_replaces_a_reference() -> None:
@@ -150,6 +160,15 @@ GUARDS: list[tuple[dict[str, Any], str]] = [
         "components.generator.secrets.openai_api_key refers to Vault: set vault.address",
     ),
     (at("canary.enabled", True), "canary.prometheus is required"),
+    (
+        at("canary", {"enabled": True, "provider": "argoRollouts"}),
+        "canary.prometheus is required",
+    ),
+    (
+        at("canary", {"enabled": True, "provider": "gatewayApi"}),
+        "canary.gatewayApi.clients is required",
+    ),
+    (at("edge.image.tag", ""), "the image docker.io/envoyproxy/envoy needs a tag or a digest"),
     (
         at("canary", {"enabled": True, "prometheus": "http://p:9090", "components": ["generator"]}),
         "canary.components must contain gateway",

@@ -89,8 +89,23 @@ EDGE = {
     "otlp": "telemetry.endpoint or collector.enabled",
     "sampling": "telemetry.sampling",
 }
+# Of a canary's analysis, rag_delivery.config.
+_PROBE = (
+    "the canary's gateway accepts the edge alone, and the analysis has no certificate of the edge"
+)
+CANARY = {
+    "prometheus": "canary.prometheus",
+    "host": "a pod listens on all its addresses",
+    "port": "the Service and the NetworkPolicies name it",
+    "probe": _PROBE,
+    "probe_timeout": _PROBE,
+    "probe_interval": _PROBE,
+    "report": "the container's message of termination",
+}
 
 
 def decided(component: str) -> dict[str, str]:
     """The settings of a component that the chart decides, with reasons."""
-    return EDGE if component == "edge" else {**SERVICE, **OWN[component]}
+    if component in ("edge", "canary"):
+        return EDGE if component == "edge" else CANARY
+    return {**SERVICE, **OWN[component]}

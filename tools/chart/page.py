@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tools import ROOT
-from tools.chart.decided import EDGE, OWN, SERVICE
+from tools.chart.decided import CANARY, EDGE, OWN, SERVICE
 from tools.chart.schema import VALUES, default_values, values_schema
 from tools.chart.secrets import SECRETS
 from tools.chart.settings import SERVICES, Schema
@@ -21,6 +21,8 @@ PAGE = ROOT / "docs" / "chart.md"
 _PREFACE = ROOT / "tools" / "chart" / "preface.md"
 # Objects of settings, which have tables of their own, and those that are passed on as they are.
 _SETTINGS = re.compile(r"#/\$defs/(\w+)(Settings|Secrets)")
+# Settings that are not below `components`.
+_PLACES = {"edge": "edge.settings", "canary": "canary.analysis"}
 _COMMENT = re.compile(r"^( *)# -- (.+)$")
 _KEY = re.compile(r"^( *)([A-Za-z]\w*):")
 
@@ -57,7 +59,7 @@ def page() -> Iterator[str]:
     yield "Below `components.NAME.settings`; the defaults are those of the program."
     yield ""
     yield from table(setting_rows(common_settings(schema)))
-    for component in (*SERVICES, "edge"):
+    for component in (*SERVICES, *_PLACES):
         yield from ["", f"## Settings of {component}", ""]
         yield from component_settings(schema, component)
     yield from ["", "## Secrets that must exist", ""]
@@ -125,7 +127,7 @@ def table(rows: list[Row]) -> Iterator[str]:
 
 def component_settings(schema: Schema, component: str) -> Iterator[str]:
     """The settings and secrets of a component that can be set, without those of every service."""
-    place = "edge.settings" if component == "edge" else f"components.{component}.settings"
+    place = _PLACES.get(component, f"components.{component}.settings")
     secrets = schema["$defs"].get(f"{component}Secrets", {}).get("properties", {})
     yield f"Below `{place}`{'; secrets below `secrets`' if secrets else ''}."
     yield ""
@@ -165,7 +167,12 @@ def decisions() -> Iterator[str]:
     yield ""
     yield "| component | setting | decided by |"
     yield "| --- | --- | --- |"
-    for component, reasons in {"every service": SERVICE, **OWN, "edge": EDGE}.items():
+    for component, reasons in {
+        "every service": SERVICE,
+        **OWN,
+        "edge": EDGE,
+        "canary": CANARY,
+    }.items():
         for name, reason in reasons.items():
             yield f"| {component} | `{name}` | {reason} |"
 

@@ -7,7 +7,14 @@ from typing import Any
 import yaml
 
 from tools import ROOT
-from tools.chart.settings import SERVICES, Schema, edge_schema, secrets_schema, settings_schema
+from tools.chart.settings import (
+    SERVICES,
+    Schema,
+    canary_schema,
+    edge_schema,
+    secrets_schema,
+    settings_schema,
+)
 from tools.generated import write_or_check
 
 WRITTEN = ROOT / "tools" / "chart" / "values.schema.yaml"
@@ -30,6 +37,7 @@ def values_schema() -> Schema:
         definitions[f"{service}Settings"] = settings_schema(service)
         definitions[f"{service}Secrets"] = secrets_schema(service)
     definitions["edgeSettings"] = edge_schema()
+    definitions["canarySettings"] = canary_schema()
     whole: Schema = extended(schema, definitions)
     close(whole)
     require(whole, default_values(), whole["$defs"])

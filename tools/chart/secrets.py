@@ -66,8 +66,8 @@ SECRETS = (
     ),
     Secret((".dockerconfigjson",), "for a registry with a login", path="image.pullSecrets"),
     Secret(
-        ("the reference's key",),
-        "if Qdrant requires an API key",
-        path="qdrant.apiKey.valueFrom.secretKeyRef.name",
+        ("api_key",),
+        "with qdrant.enabled: Qdrant's API key, to which `qdrant.env` of values-production.yaml refers",
+        name="rag-qdrant",
     ),
 )

@@ -6,12 +6,14 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from rag_common.settings import ServiceSettings
+from rag_delivery.config import CHECKS, CanaryConfig
 from rag_edge.edge_config import EdgeConfig
 from rag_embedder.settings import Settings as EmbedderSettings
 from rag_gateway.settings import Settings as GatewaySettings
 from rag_generator.settings import Settings as GeneratorSettings
 from rag_retriever.settings import Settings as RetrieverSettings
 from tools import ROOT
+from tools.chart.analysis import MEANINGS, with_calls
 from tools.chart.decided import decided
 
 Schema = dict[str, Any]
@@ -52,6 +54,22 @@ def edge_schema() -> Schema:
     provider = {name: simple(field) for name, field in _provider(whole).items()}
     required = whole["$defs"]["Provider"]["required"]
     fields["providers"]["items"] = closed(provider) | {"required": required}
+    return closed(fields)
+
+
+def canary_schema() -> Schema:
+    """The settings of a canary's analysis that an operator may set."""
+    whole = TypeAdapter(CanaryConfig).json_schema()
+    fields = {
+        name: simple(field) | {"description": MEANINGS[name]}
+        for name, field in whole["properties"].items()
+        if name not in decided("canary")
+    }
+    step = whole["$defs"]["Step"]
+    properties = {name: simple(field) for name, field in step["properties"].items()}
+    items = closed(properties) | {"required": step["required"]}
+    fields["steps"] = with_calls(fields["steps"] | {"items": items})
+    fields["must_pass"]["items"] = {"enum": list(CHECKS)}
     return closed(fields)
 
 

@@ -31,14 +31,14 @@
 {{- range $name, $value := $values.edge.settings -}}
 {{- $_ := set $config $name $value -}}
 {{- end -}}
-{{- $whole := dict -}}
-{{- range $name, $value := $config -}}
-{{- /* YAML's numbers are floats to Helm: whole ones stay whole. */ -}}
-{{- if eq (include "rag.isWhole" $value) "true" -}}
-{{- $_ := set $whole $name (int64 $value) -}}
-{{- else -}}
-{{- $_ := set $whole $name $value -}}
+{{- include "rag.toml" $config -}}
 {{- end -}}
+
+{{- define "rag.toml" -}}
+{{- /* YAML's numbers are floats to Helm: whole ones stay whole. */ -}}
+{{- $whole := dict -}}
+{{- range $name, $value := . -}}
+{{- $_ := set $whole $name (ternary (int64 $value) $value (eq (include "rag.isWhole" $value) "true")) -}}
 {{- end -}}
 {{- toToml $whole -}}
 {{- end -}}
@@ -59,7 +59,7 @@ resources:
   requests: {cpu: 20m, memory: 96Mi, ephemeral-storage: 16Mi}
   limits: {cpu: 500m, memory: 256Mi, ephemeral-storage: 64Mi}
 volumeMounts:
-  {{- if eq .root.Values.tls.mode "vault" }}
+  {{- if eq (include "rag.usesVault" .) "true" }}
   {{- if eq (include "rag.publicCertificate" .root) "vault" }}
   - {name: certificates, mountPath: /certificates}
   {{- end }}
@@ -78,29 +78,29 @@ volumeMounts:
 EDGE_HOST: 0.0.0.0
 EDGE_HTTP_PORT: 50075
 EDGE_LOG_FORMAT: json
-EDGE_REGION: {{ $values.region }}
+EDGE_REGION: {{ $values.region | quote }}
 EDGE_ADMIN: /run/envoy/admin.sock
 EDGE_DRAIN_DELAY: {{ $values.edge.drain.delay }}
 EDGE_GRACE: {{ $values.edge.drain.grace }}
 {{- if eq (include "rag.hasLanes" .root) "true" }}
 EDGE_WEIGHTS_URL: http://{{ .root.Release.Name }}-canary:50076/weights
 {{- end }}
-{{- if eq $values.tls.mode "vault" }}
-EDGE_TLS_TRUST_DOMAIN: {{ $values.trustDomain }}
-EDGE_VAULT_ADDRESS: {{ $values.vault.address }}
+{{- if eq (include "rag.usesVault" .) "true" }}
+EDGE_TLS_TRUST_DOMAIN: {{ $values.trustDomain | quote }}
+EDGE_VAULT_ADDRESS: {{ $values.vault.address | quote }}
 EDGE_VAULT_AUTH: kubernetes
-EDGE_VAULT_AUTH_MOUNT: {{ $values.vault.authMount }}
+EDGE_VAULT_AUTH_MOUNT: {{ $values.vault.authMount | quote }}
 {{- with $values.vault.namespace }}
-EDGE_VAULT_NAMESPACE: {{ . }}
+EDGE_VAULT_NAMESPACE: {{ . | quote }}
 {{- end }}
-EDGE_VAULT_ROLE: {{ $values.vault.rolePrefix }}edge
+EDGE_VAULT_ROLE: {{ printf "%sedge" $values.vault.rolePrefix | quote }}
 EDGE_VAULT_JWT_FILE: /var/run/secrets/vault/token
 {{- if $values.vault.caSecret.name }}
-EDGE_VAULT_CA_FILE: /vault-ca/{{ $values.vault.caSecret.key }}
+EDGE_VAULT_CA_FILE: {{ printf "/vault-ca/%s" $values.vault.caSecret.key | quote }}
 {{- end }}
 {{- if eq (include "rag.publicCertificate" .root) "vault" }}
-EDGE_PUBLIC_NAMES: {{ join "," $values.edge.certificate.dnsNames }}
-EDGE_PUBLIC_ROLE: {{ $values.edge.certificate.vaultRole }}
+EDGE_PUBLIC_NAMES: {{ join "," $values.edge.certificate.dnsNames | quote }}
+EDGE_PUBLIC_ROLE: {{ $values.edge.certificate.vaultRole | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}

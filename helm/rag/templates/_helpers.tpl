@@ -11,7 +11,7 @@ lane (empty for the stable pods, else baseline or canary).
 
 {{- define "rag.selector" -}}
 app.kubernetes.io/name: {{ .component }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 rag-platform/lane: {{ .lane | default "stable" }}
 {{- end -}}
 
@@ -19,7 +19,7 @@ rag-platform/lane: {{ .lane | default "stable" }}
 {{- /* Without versions, which would restart pods that do not change. */ -}}
 {{ include "rag.selector" . }}
 app.kubernetes.io/part-of: rag-platform
-topology.rag-platform/region: {{ .root.Values.region }}
+topology.rag-platform/region: {{ .root.Values.region | quote }}
 {{- end -}}
 
 {{- define "rag.labels" -}}
@@ -31,7 +31,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 
 {{- define "rag.metadata" -}}
 name: {{ include "rag.name" . }}
-namespace: {{ .root.Release.Namespace }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "rag.labels" . | nindent 2 }}
 {{- end -}}
@@ -55,14 +55,17 @@ labels:
 
 {{- define "rag.programImage" -}}
 {{- /* The image of another program: a dict of repository, tag and digest. */ -}}
-{{- if .digest -}}{{ .repository }}@{{ .digest }}{{- else -}}{{ .repository }}:{{ .tag }}{{- end -}}
+{{- if not (or .digest .tag) -}}
+{{- fail (printf "the image %s needs a tag or a digest" .repository) -}}
+{{- end -}}
+{{- ternary (printf "%s@%s" .repository .digest) (printf "%s:%s" .repository .tag) (ne .digest "") -}}
 {{- end -}}
 
 {{- define "rag.pullSecrets" -}}
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- end -}}
@@ -94,11 +97,11 @@ securityContext:
 {{- $values := .values -}}
 {{- $class := get .root.Values.priorityClasses .priority -}}
 {{- with $class }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 topologySpreadConstraints:
   {{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
-  - topologyKey: {{ $key }}
+  - topologyKey: {{ $key | quote }}
     maxSkew: 1
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
@@ -154,6 +157,8 @@ spec:
 {{- define "rag.autoscaler" -}}
 {{- $scaling := .values.autoscaling -}}
 {{- $metric := $scaling.metric -}}
+{{- /* Pods of Argo Rollouts are in the lanes baseline and canary, and count together. */ -}}
+{{- $rollout := eq (include "rag.isRollout" .) "true" -}}
 {{- if and $scaling.enabled (not .lane) }}
 {{- if eq .root.Values.autoscaling.provider "keda" }}
 apiVersion: keda.sh/v1alpha1
@@ -176,8 +181,8 @@ spec:
     - type: prometheus
       metricType: {{ $metric.type }}
       metadata:
-        serverAddress: {{ required "autoscaling.prometheus is required for keda" .root.Values.autoscaling.prometheus }}
-        query: {{ printf "%s(%s{namespace=%q,service=%q,lane=\"stable\"})" $metric.aggregate $metric.name .root.Release.Namespace .component | quote }}
+        serverAddress: {{ required "autoscaling.prometheus is required for keda" .root.Values.autoscaling.prometheus | quote }}
+        query: {{ printf "%s(%s{namespace=%q,service=%q%s})" $metric.aggregate $metric.name .root.Release.Namespace .component (ternary "" ",lane=\"stable\"" $rollout) | quote }}
         threshold: {{ include "rag.decimal" $metric.target | quote }}
 {{- else }}
 apiVersion: autoscaling/v2
@@ -196,9 +201,9 @@ spec:
     - type: External
       external:
         metric:
-          name: {{ $metric.name }}
+          name: {{ $metric.name | quote }}
           selector:
-            matchLabels: {service: {{ .component }}, lane: stable}
+            matchLabels: {service: {{ .component }}{{ if not $rollout }}, lane: stable{{ end }}}
         target:
           type: {{ $metric.type }}
           {{ ternary "averageValue" "value" (eq $metric.type "AverageValue") }}: {{ $metric.target | quote }}
@@ -221,10 +226,25 @@ spec:
 {{- ternary .Values.canary.components list (and .Values.canary.enabled (ne .Values.canary.provider "argoRollouts")) | toJson -}}
 {{- end -}}
 
+{{- define "rag.usesVault" -}}
+{{- /* Whether a component logs in to Vault: for its certificate, for a secret, or, the gateway, to sign tokens. */ -}}
+{{- $values := .values | default dict -}}
+{{- $uses := or (eq .root.Values.tls.mode "vault") (and (eq .component "gateway") (not $values.jwksSecret)) -}}
+{{- range $values.secrets -}}
+{{- $uses = or $uses (not (empty .vault)) -}}
+{{- end -}}
+{{- $uses -}}
+{{- end -}}
+
+{{- define "rag.isRollout" -}}
+{{- /* Whether Argo Rollouts runs the component's pods in place of its Deployment. */ -}}
+{{- $canary := .root.Values.canary -}}
+{{- and $canary.enabled (eq $canary.provider "argoRollouts") (has .component $canary.components) -}}
+{{- end -}}
+
 {{- define "rag.scaleTarget" -}}
 {{- /* What an autoscaler scales: Argo Rollouts replaces the Deployment. */ -}}
-{{- $canary := .root.Values.canary -}}
-{{- if and $canary.enabled (eq $canary.provider "argoRollouts") (has .component $canary.components) -}}
+{{- if eq (include "rag.isRollout" .) "true" -}}
 {apiVersion: argoproj.io/v1alpha1, kind: Rollout, name: {{ include "rag.name" . }}}
 {{- else -}}
 {apiVersion: apps/v1, kind: Deployment, name: {{ include "rag.name" . }}}

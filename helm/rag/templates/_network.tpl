@@ -1,6 +1,6 @@
 {{/*
 One NetworkPolicy for the pods of a component: what may connect to its ports, and what it may connect to. The names of peers are
-components of this release, `monitoring`, `clients`, or destinations of networkPolicy.external.
+components of this release, `monitoring`, `clients`, `routes` (the pods of a Gateway), or destinations of networkPolicy.external.
 */}}
 
 {{- define "rag.peer" -}}
@@ -8,7 +8,7 @@ components of this release, `monitoring`, `clients`, or destinations of networkP
 podSelector:
   matchLabels:
     app.kubernetes.io/name: {{ index . 1 }}
-    app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+    app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 {{- end -}}
 
 {{- define "rag.from" -}}
@@ -19,6 +19,10 @@ podSelector:
 - namespaceSelector:
     matchLabels:
       {{- toYaml $root.Values.networkPolicy.monitoring | nindent 6 }}
+{{- else if eq $name "routes" }}
+- namespaceSelector:
+    matchLabels:
+      {{- toYaml $root.Values.canary.gatewayApi.clients | nindent 6 }}
 {{- else }}
 - {{ include "rag.peer" (list $root $name) | nindent 2 | trim }}
 {{- end }}
@@ -83,19 +87,20 @@ spec:
 {{- end -}}
 
 {{- define "rag.externalNames" -}}
-{{- /* The external destinations that these values use, of those that a component may use: (list root names). */ -}}
-{{- $root := index . 0 -}}
-{{- $values := $root.Values -}}
+{{- /* The external destinations that these values use, of those that a component may use: (list workload names). */ -}}
+{{- $workload := index . 0 -}}
+{{- $values := $workload.root.Values -}}
+{{- $settings := $workload.values.settings -}}
 {{- $used := list -}}
 {{- range index . 1 -}}
 {{- if or
   (and (eq . "redis") $values.redis.url)
   (and (eq . "qdrant") (eq $values.index.engine "server") $values.index.url)
-  (and (eq . "vault") $values.vault.address)
+  (and (eq . "vault") (eq (include "rag.usesVault" $workload) "true"))
   (and (eq . "telemetry") $values.telemetry.endpoint)
-  (and (eq . "llm") $values.components.generator.settings.openai_url)
-  (and (eq . "issuers") (or $values.components.gateway.settings.issuers $values.edge.settings.providers))
-  (and (eq . "models") (or $values.components.embedder.settings.reranker (ne ($values.components.embedder.settings.model | default "multilingual-e5-small") "multilingual-e5-small")))
+  (and (eq . "llm") $settings.openai_url)
+  (and (eq . "issuers") (or $settings.issuers $values.components.gateway.settings.issuers $values.edge.settings.providers))
+  (and (eq . "models") (or $settings.reranker (ne ($settings.model | default "multilingual-e5-small") "multilingual-e5-small")))
 -}}
 {{- $used = append $used . -}}
 {{- end -}}

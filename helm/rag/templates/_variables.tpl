@@ -8,7 +8,7 @@
   "region" $values.region "tls_trust_domain" $values.trustDomain
   "tls" (ternary "vault" "files" (eq $values.tls.mode "vault"))
 -}}
-{{- if $values.vault.address -}}
+{{- if eq (include "rag.usesVault" .) "true" -}}
 {{- $_ := set $set "vault_address" $values.vault.address -}}
 {{- $_ := set $set "vault_auth" "kubernetes" -}}
 {{- $_ := set $set "vault_auth_mount" $values.vault.authMount -}}
@@ -76,7 +76,7 @@ http://{{ .root.Release.Name }}-collector:4317
 callers: edge
 address_header: x-envoy-external-address
 credentials: redis
-redis_url: {{ $root.Values.redis.url | default (printf "redis://%s-redis:6379/0" $root.Release.Name) }}
+redis_url: {{ $root.Values.redis.url | default (printf "redis://%s-redis:6379/0" $root.Release.Name) | quote }}
 {{- if .values.redisCaSecret }}
 redis_ca_file: /redis-ca/ca.crt
 {{- end }}
@@ -97,7 +97,7 @@ engine: {{ .root.Values.index.engine }}
 {{- if eq .root.Values.index.engine "edge" }}
 data_dir: /index/data
 {{- else }}
-qdrant_url: {{ .root.Values.index.url | default (printf "http://%s-qdrant:6333" .root.Release.Name) }}
+qdrant_url: {{ .root.Values.index.url | default (printf "http://%s-qdrant:6333" .root.Release.Name) | quote }}
 {{- if .values.qdrantTlsSecret }}
 qdrant_ca_file: /qdrant-tls/ca.crt
 {{- end }}

@@ -5,7 +5,7 @@
 {{- if ne .root.Values.tls.mode "vault" }}
 - {name: tls, mountPath: /tls, readOnly: true}
 {{- end }}
-{{- if .root.Values.vault.address }}
+{{- if eq (include "rag.usesVault" .) "true" }}
 - {name: vault-token, mountPath: /var/run/secrets/vault, readOnly: true}
 {{- if .root.Values.vault.caSecret.name }}
 - {name: vault-ca, mountPath: /vault-ca, readOnly: true}
@@ -51,42 +51,42 @@
 {{- range $name, $reference := .values.secrets }}
 {{- with $reference.secret }}
 - name: secret-{{ $name | replace "_" "-" }}
-  secret: {secretName: {{ .name }}, defaultMode: 0440, items: [{key: {{ .key }}, path: {{ .key }}}]}
+  secret: {secretName: {{ .name | quote }}, defaultMode: 0440, items: [{key: {{ .key | quote }}, path: {{ .key | quote }}}]}
 {{- end }}
 {{- end }}
 {{- if eq .component "gateway" }}
 {{- with .values.jwksSecret }}
-- {name: jwks, secret: {secretName: {{ . }}, defaultMode: 0440, items: [{key: jwks.json, path: jwks.json}]}}
+- {name: jwks, secret: {secretName: {{ . | quote }}, defaultMode: 0440, items: [{key: jwks.json, path: jwks.json}]}}
 {{- end }}
 {{- with .values.redisCaSecret }}
-- {name: redis-ca, secret: {secretName: {{ . }}, defaultMode: 0440, items: [{key: ca.crt, path: ca.crt}]}}
+- {name: redis-ca, secret: {secretName: {{ . | quote }}, defaultMode: 0440, items: [{key: ca.crt, path: ca.crt}]}}
 {{- end }}
 {{- end }}
 {{- if eq .component "embedder" }}
 {{- if .values.models.claim }}
-- {name: models, persistentVolumeClaim: {claimName: {{ .values.models.claim }}}}
+- {name: models, persistentVolumeClaim: {claimName: {{ .values.models.claim | quote }}}}
 {{- else }}
 - {name: models, emptyDir: {sizeLimit: {{ .values.models.size }}}}
 {{- end }}
 {{- end }}
 {{- if eq .component "retriever" }}
 {{- with .values.qdrantTlsSecret }}
-- {name: qdrant-tls, secret: {secretName: {{ . }}, defaultMode: 0440}}
+- {name: qdrant-tls, secret: {secretName: {{ . | quote }}, defaultMode: 0440}}
 {{- end }}
 {{- end }}
 {{- end -}}
 
 {{- define "rag.vaultVolumes" -}}
 {{- $vault := .root.Values.vault -}}
-{{- if $vault.address }}
+{{- if eq (include "rag.usesVault" .) "true" }}
 # The only token in the pod: for Vault, which verifies it, and for nothing else.
 - name: vault-token
   projected:
     defaultMode: 0440
     sources:
-      - serviceAccountToken: {audience: {{ $vault.audience }}, expirationSeconds: 3600, path: token}
+      - serviceAccountToken: {audience: {{ $vault.audience | quote }}, expirationSeconds: 3600, path: token}
 {{- with $vault.caSecret.name }}
-- {name: vault-ca, secret: {secretName: {{ . }}, defaultMode: 0440}}
+- {name: vault-ca, secret: {secretName: {{ . | quote }}, defaultMode: 0440}}
 {{- end }}
 {{- end }}
 {{- end -}}

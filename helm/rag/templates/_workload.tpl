@@ -22,7 +22,7 @@ apiVersion: v1
 kind: ConfigMap
 metadata:
   name: {{ include "rag.name" . }}-files
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "rag.labels" . | nindent 4 }}
 data:
@@ -48,7 +48,7 @@ kind: {{ ternary "StatefulSet" "Deployment" $single }}
 metadata:
   {{- include "rag.metadata" . | nindent 2 }}
 spec:
-  {{- if not (and .values.autoscaling.enabled (not .lane)) }}
+  {{- if not (or (and .values.autoscaling.enabled (not .lane)) (eq (include "rag.isRollout" .) "true")) }}
   replicas: {{ ternary 1 (int .replicas) $single }}
   {{- end }}
   revisionHistoryLimit: 5
@@ -114,7 +114,7 @@ spec:
       spec:
         accessModes: [ReadWriteOnce]
         {{- with .values.persistence.storageClass }}
-        storageClassName: {{ . }}
+        storageClassName: {{ . | quote }}
         {{- end }}
         resources: {requests: {storage: {{ .values.persistence.size }}}}
   {{- end }}
@@ -138,7 +138,11 @@ spec:
 {{- $root := .root -}}
 {{- $facts := .root.Files.Get "files/components.yaml" | fromYaml -}}
 ingress:
+  {{- $routed := and (eq .component "gateway") $root.Values.canary.enabled (eq $root.Values.canary.provider "gatewayApi") }}
   {{- range $port, $names := .facts.callers }}
+  {{- if and $routed (eq $port "grpc") }}
+  {{- $names = append $names "routes" }}
+  {{- end }}
   - {port: {{ get $.facts.ports $port }}, from: {{ $names | toJson }}}
   {{- end }}
 egress:
@@ -154,7 +158,7 @@ egress:
   {{- if and (has "qdrant" .facts.external) (eq $root.Values.index.engine "server") (not $root.Values.index.url) }}
   - {to: qdrant, ports: [6333, 6334]}
   {{- end }}
-external: {{ (include "rag.externalNames" (list $root .facts.external) | fromYaml).names | toJson }}
+external: {{ (include "rag.externalNames" (list . .facts.external) | fromYaml).names | toJson }}
 {{- end -}}
 
 {{- define "rag.containerBase" -}}

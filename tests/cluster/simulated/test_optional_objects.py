@@ -17,7 +17,9 @@ SWITCHES = {
     "argoRollouts": ["canary.enabled=true", "canary.provider=argoRollouts", f"canary.prometheus={PROMETHEUS}"],
     "gatewayApi": [
         "canary.enabled=true", "canary.provider=gatewayApi", f"canary.prometheus={PROMETHEUS}",
-        "canary.gatewayApi.gateway.name=public", "canary.gatewayApi.hostnames={rag.example}",
+        "canary.gatewayApi.gateway.name=public",
+        r"canary.gatewayApi.clients.kubernetes\.io/metadata\.name=gateways",
+        "canary.gatewayApi.hostnames={rag.example}",
         "canary.gatewayApi.weight=10",
     ],
     "externalSecrets": [

@@ -19,8 +19,9 @@ REGIONS = ("ap-northeast-2", "eu-central-1", "us-east-1")
 # What an operator creates before the first install; cert-manager makes the others.
 SECRETS = ("rag-qdrant", "rag-redis-ca", "rag-test-token", "vault-ca")
 COMPONENTS = {"gateway", "embedder", "retriever", "generator", "edge", "qdrant", "collector"}
-# What logs in to Vault by the token of its service account; the edge does so with `tls.mode: vault` alone.
-USES_VAULT = {"gateway", "embedder", "retriever", "generator"}
+# What logs in to Vault by the token of its service account, to sign tokens or for a secret; the others do
+# so only with `tls.mode: vault`.
+USES_VAULT = {"gateway", "retriever"}
 # What every service account may do: ask who it is and what it may do, and read what the API offers.
 ALLOWED = {
     ("create", "selfsubjectreviews.authentication.k8s.io"),

@@ -50,6 +50,8 @@ def callers(service: str) -> set[str]:
 def links(values: dict[str, Any]) -> set[Link]:
     """All connections within a release with these values."""
     result = service_links() | {Link("clients", "edge", EDGE)}
+    if values["canary"]["enabled"] and values["canary"]["provider"] == "gatewayApi":
+        result.add(Link("routes", "gateway", _default("gateway", "port")))
     result |= {Link("monitoring", "edge", ENVOY_METRICS), Link("monitoring", "edge", COMPANION)}
     if values["redis"]["enabled"]:
         result.add(Link("gateway", "redis", REDIS))
@@ -66,27 +68,48 @@ def links(values: dict[str, Any]) -> set[Link]:
 
 def external(values: dict[str, Any]) -> set[tuple[str, str]]:
     """Component and name of the destinations outside the release."""
-    components = values["components"]
-    result: set[tuple[str, str]] = set()
+    pods = {**values["components"], "edge": values["edge"]}
+    settings = {component: _all_settings(component, values) for component in pods}
+    result = {(component, "vault") for component in pods if uses_vault(component, values)}
     if values["redis"]["url"]:
         result.add(("gateway", "redis"))
     if values["index"]["engine"] == "server" and values["index"]["url"]:
         result.add(("retriever", "qdrant"))
-    if values["vault"]["address"]:
-        result |= {(component, "vault") for component in SERVICES}
-    if values["tls"]["mode"] == "vault":
-        result.add(("edge", "vault"))
     if values["telemetry"]["endpoint"]:
         result |= {(component, "telemetry") for component in (*SERVICES, "edge")}
-    if components["generator"]["settings"].get("openai_url"):
+    if "openai_url" in settings["generator"]:
         result.add(("generator", "llm"))
-    if components["gateway"]["settings"].get("issuers") or values["edge"]["settings"].get(
-        "providers"
-    ):
+    if settings["gateway"] & {"issuers"} or settings["edge"] & {"providers"}:
         result |= {("gateway", "issuers"), ("edge", "issuers")}
-    if components["embedder"]["settings"].get("reranker"):
+    if "reranker" in settings["embedder"]:
         result.add(("embedder", "models"))
     return result
+
+
+def uses_vault(component: str, values: dict[str, Any]) -> bool:
+    """Whether a component logs in to Vault: for its certificate, a secret, or to sign tokens."""
+    if component not in (*SERVICES, "edge"):
+        return False
+    own = values["components"].get(component, {})
+    secrets = [one for one in own.get("secrets", {}).values() if one.get("vault")]
+    signs = component == "gateway" and not own["jwksSecret"]
+    return bool(values["tls"]["mode"] == "vault" or secrets or signs)
+
+
+def _all_settings(component: str, values: dict[str, Any]) -> set[str]:
+    """Names of the settings of a component in any lane."""
+    own = values["edge"] if component == "edge" else values["components"][component]
+    canary = values["canary"]
+    lanes = canary["enabled"] and canary["provider"] != "argoRollouts"
+    in_lane = lanes and component in canary["components"]
+    return {*own["settings"], *(canary["settings"].get(component, {}) if in_lane else {})}
+
+
+def is_rollout(component: str, values: dict[str, Any]) -> bool:
+    """Whether Argo Rollouts runs a component's pods."""
+    canary = values["canary"]
+    argo = canary["enabled"] and canary["provider"] == "argoRollouts"
+    return argo and component in canary["components"]
 
 
 def has_analysis(values: dict[str, Any]) -> bool:

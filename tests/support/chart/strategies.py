@@ -21,7 +21,7 @@ PASSED_ON = {
     "qdrant",
 }
 # Free text for other programs, and names of which only some work together.
-_FIXED = {"analysis", "behavior"}
+_FIXED = {"steps", "failures", "behavior"}
 # Each sets the other kind to null, as the values files may have it.
 _REFERENCES = [
     {"vault": "a/b#c", "secret": None},
