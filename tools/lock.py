@@ -61,6 +61,7 @@ FOLLOWING = (
     Lock("smollm2", groups=("smollm2",)),
     Lock("grpcurl", groups=("grpcurl",)),
 )
+_OF_QDRANT_CLIENT = ("httpx", "numpy", "portalocker")
 # The packages of each image, beside the wheels of this repository: tools/images installs them.
 IMAGES = (
     # The pod of the edge renders Envoy's configuration with the gateway's image.
@@ -68,7 +69,8 @@ IMAGES = (
     # Nothing is fetched from the hub without the packages of the extra `models`.
     Lock("images/embedder", ("embedder",), standalone=True, without=("huggingface-hub",)),
     Lock("images/embedder-torch", ("embedder", "models"), groups=("pytorch",), standalone=True),
-    Lock("images/retriever", extras=("retriever",), standalone=True),
+    # Of Qdrant's client library only the messages are used.
+    Lock("images/retriever", ("retriever",), standalone=True, without=_OF_QDRANT_CLIENT),
     Lock("images/generator", extras=("generator",), standalone=True),
 )
 APART = (
