@@ -35,13 +35,15 @@ _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 class Lock:
     """A file of requirements: the extras and the groups of pyproject.toml that it is made from.
 
-    With `standalone`, it also has the dependencies of rag-platform itself.
+    With `standalone`, it also has the dependencies of rag-platform itself. It lacks the packages of
+    `without`, and what only they need.
     """
 
     name: str
     extras: Sequence[str] = ()
     groups: Sequence[str] = ()
     standalone: bool = False
+    without: Sequence[str] = ()
 
     @property
     def path(self) -> Path:
@@ -59,13 +61,16 @@ FOLLOWING = (
     Lock("smollm2", groups=("smollm2",)),
     Lock("grpcurl", groups=("grpcurl",)),
 )
+_OF_QDRANT_CLIENT = ("httpx", "numpy", "portalocker")
 # The packages of each image, beside the wheels of this repository: tools/images installs them.
 IMAGES = (
     # The pod of the edge renders Envoy's configuration with the gateway's image.
     Lock("images/gateway", extras=("gateway", "edge"), standalone=True),
-    Lock("images/embedder", extras=("embedder",), standalone=True),
+    # Nothing is fetched from the hub without the packages of the extra `models`.
+    Lock("images/embedder", ("embedder",), standalone=True, without=("huggingface-hub",)),
     Lock("images/embedder-torch", ("embedder", "models"), groups=("pytorch",), standalone=True),
-    Lock("images/retriever", extras=("retriever",), standalone=True),
+    # Of Qdrant's client library only the messages are used.
+    Lock("images/retriever", ("retriever",), standalone=True, without=_OF_QDRANT_CLIENT),
     Lock("images/generator", extras=("generator",), standalone=True),
 )
 APART = (
@@ -93,7 +98,7 @@ def renew(lock: Lock) -> int:
     """Write the file anew with the newest versions that fit; gives the number of packages."""
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        (folder / "excludes.txt").write_text("\n".join(LEFT_OUT))
+        (folder / "excludes.txt").write_text("\n".join((*LEFT_OUT, *lock.without)))
         (folder / "wanted.in").write_text("\n".join(map(str, requirements(lock))))
         subprocess.run(_command(lock, folder), check=True)
         lock.path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ on what it is assembled. An image whose inputs did not change is not built again
 """
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -17,6 +18,8 @@ def main() -> int:
     if unknown := sorted(set(names) - set(IMAGES)):
         sys.stderr.write(f"there is no image {', '.join(unknown)}: {', '.join(IMAGES)}\n")
         return 2
+    # What is mounted while images are built is unmounted when this is ended, too.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     try:
         build_all(names, os.environ.get("BASE", ""), os.environ.get("BUILD_BASE", ""))
     except (RuntimeError, subprocess.CalledProcessError) as error:

@@ -3,7 +3,9 @@
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from time import monotonic
 from typing import Any
 
@@ -15,6 +17,8 @@ IMAGES = ("gateway", "embedder", "embedder-torch", "retriever", "generator")
 OUT = ROOT / "build/images"
 DIGESTS = OUT / "digests.json"
 WHEELS = ROOT / "build/wheels"
+# Images that are built at a time: installing and packing each use one core.
+_AT_A_TIME = 2
 Record = dict[str, Any]
 
 
@@ -50,8 +54,10 @@ def build_all(images: Sequence[str], base_name: str = "", build_base: str = "") 
     if stale:
         with builder() as tool:
             maker = _Maker(tool, base_name, build_base)
-            for image in stale:
-                maker.make(image, hashes[image])
+            maker.fetch(stale)
+            with ThreadPoolExecutor(_AT_A_TIME) as pool:
+                for _ in pool.map(lambda image: maker.make(image, hashes[image]), stale):
+                    pass
 
 
 def _input_hash(image: str, base_name: str, build_base: str) -> str:
@@ -65,7 +71,7 @@ def _current(image: str, digest: str, known: Mapping[str, Record]) -> bool:
 
 
 class _Maker:
-    """Builds images one after the other on one base."""
+    """Builds images on one base."""
 
     def __init__(self, tool: Builder, base_name: str, build_base: str) -> None:
         self._tool = tool
@@ -79,11 +85,22 @@ class _Maker:
             tool.pull(build_base)
         self._build_base = build_base or self._base
         self._python, self._layers = tool.python(self._base), tool.layers(self._base)
+        self._records = Lock()
+
+    def fetch(self, images: Sequence[str]) -> None:
+        """Fetch the wheels that changed; a folder is as its marker says."""
+        started = monotonic()
+        pip = inputs.digest(("requirements/pip.txt",))
+        _once(WHEELS / "pip", pip, lambda: wheels.fetch_pip(self._python, WHEELS / "pip"))
+        own = inputs.digest(inputs.SOURCES)
+        _once(WHEELS / "own", own, lambda: wheels.pack_own(WHEELS / "own"))
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            list(pool.map(self._fetch, images))
+        print(f"wheels: {monotonic() - started:.0f} s", flush=True)
 
     def make(self, image: str, input_hash: str) -> None:
         """Build an image, write its archive and its record, and print its line."""
         started, tag = monotonic(), f"rag-{image}:{version()}"
-        self._fetch(image)
         draft, out = OUT / f".rag-{image}.tar", tar_of(image)
         draft.unlink(missing_ok=True)
         out.unlink(missing_ok=True)
@@ -92,20 +109,19 @@ class _Maker:
         draft.unlink()
         sbom.write(archive.Archive(out), out.with_suffix(".cdx.json"))
         record = self._record(image, digest) | {"inputs": input_hash}
-        text = json.dumps(records() | {image: record}, indent=2, sort_keys=True)
-        DIGESTS.write_text(f"{text}\n")
+        self._keep(image, record)
         above = (record["bytes"] - record["base_bytes"]) / 1e6
         took = monotonic() - started
         print(f"{tag}: {digest}, {above:.0f} MB above its base, {took:.0f} s", flush=True)
 
     def _fetch(self, image: str) -> None:
-        """Fetch the wheels that changed; a folder is as its marker says."""
         lock = inputs.digest((inputs.lock_file(image), "requirements/build.txt"), self._python)
-        pip = inputs.digest(("requirements/pip.txt",))
         _once(WHEELS / image, lock, lambda: wheels.fetch(image, self._python, WHEELS / image))
-        _once(WHEELS / "pip", pip, lambda: wheels.fetch_pip(self._python, WHEELS / "pip"))
-        own = inputs.digest(inputs.SOURCES)
-        _once(WHEELS / "own", own, lambda: wheels.pack_own(WHEELS / "own"))
+
+    def _keep(self, image: str, record: Record) -> None:
+        with self._records:
+            text = json.dumps(records() | {image: record}, indent=2, sort_keys=True)
+            DIGESTS.write_text(f"{text}\n")
 
     def _arguments(self, image: str) -> Mapping[str, str]:
         revision = inputs.revision(inputs.of_image(image))

@@ -43,8 +43,10 @@ def builder() -> Iterator[Builder]:
     elif shutil.which("buildah"):
         with TemporaryDirectory(dir=ROOT / "build/images", prefix=".storage-") as storage:
             buildah = Buildah(Path(storage))
-            yield buildah
-            buildah.clear()
+            try:
+                yield buildah
+            finally:
+                buildah.clear()
     else:
         raise RuntimeError(
             "images are built by Docker with buildx, or by buildah: start Docker, or "

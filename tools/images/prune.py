@@ -27,7 +27,18 @@ _UNUSED = (
     # An optional, faster way to fetch from the hub.
     "hf_xet",
     "hf_xet-*.dist-info",
+    # Names of several words, which the analyzer does not load.
+    "kiwipiepy_model/multi.dict",
+    # For building extensions, and a second implementation of the operators.
+    "numpy/distutils",
+    "numpy/f2py",
+    "onnx/reference",
+    # Modules of tests.
+    "numpy/_core/_simd.*.so",
+    "numpy/_core/*_tests.*.so",
 )
+# With these, PyTorch's models are exported; the built-in one needs none of them.
+_EXPORTERS = ("onnxruntime/quantization", "onnxruntime/tools", "onnxruntime/transformers")
 
 
 def prune(folder: Path) -> None:
@@ -35,7 +46,8 @@ def prune(folder: Path) -> None:
 
     The RECORD files of the packages no longer name what was removed.
     """
-    for pattern in _UNUSED:
+    unused = _UNUSED if (folder / "transformers").is_dir() else (*_UNUSED, *_EXPORTERS)
+    for pattern in unused:
         for path in folder.glob(pattern):
             _remove(path)
     for path in sorted(folder.rglob("*")):

@@ -30,7 +30,8 @@ _SERVER = {"aiohttp", "pydantic", "structlog", "prometheus_client"}
     [
         ("rag_gateway.app", _ALL | {"numpy", "tokenizers"}),
         ("rag_generator.app", _ALL | {"numpy", "tokenizers"}),
-        ("rag_retriever.app", _ALL | {"tokenizers"}),
+        ("rag_retriever.app", _ALL | {"numpy", "tokenizers"}),
+        ("rag_retriever.engines.server", _ALL | {"numpy", "tokenizers"}),
         ("rag_retriever.sandbox.worker", (_ALL - _PARSERS) | _SERVER | {"grpc", "numpy"}),
         ("rag_embedder.app", _ALL),
         ("rag_embedder.runtimes.onnx", _ALL - {"onnxruntime"}),

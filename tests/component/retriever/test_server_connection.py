@@ -12,13 +12,15 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import grpc
 import pytest
 import pytest_asyncio
-from qdrant_client import AsyncQdrantClient, models
 
 from rag_common.settings import SettingsInvalid
 from rag_contract.errors import AppError, NotConfigured, Unavailable
 from rag_retriever.engines.server import Nodes, ServerCatalog, ServerOptions, TlsFiles, connected
+from rag_retriever.engines.server.client import Client
+from rag_retriever.engines.server.messages import pb
 from rag_retriever.engines.server.nodes import connected_nodes
 from rag_retriever.index.model import Query
 from rag_retriever.index.ports import Catalog, Index
@@ -141,11 +143,11 @@ async def test_a_read_is_retried_twice_at_most_and_a_write_never(
     ):
         calls = 0
 
-        async def call(client: AsyncQdrantClient) -> object:
+        async def call(client: Client) -> object:
             nonlocal calls
             calls += 1
             proxy.broken = calls <= broken_calls
-            return await client.get_collections()
+            return await _list(client)
 
         # gRPC may still wait to reconnect when the first retry comes.
         reads = {0: [1], 1: [2, 3], 3: [3]}[broken_calls]
@@ -307,22 +309,26 @@ async def _created(catalog: Catalog) -> bool:
         return False
 
 
+async def _list(client: Client) -> Any:
+    return await client.grpc_collections.List(pb.ListCollectionsRequest())
+
+
 async def _answers(nodes: Nodes) -> bool:
     try:
-        await nodes.write(lambda client: client.get_collections())
+        await nodes.write(_list)
     except Unavailable:
         return False
     return True
 
 
 async def test_an_answer_that_cannot_be_parsed_is_asked_for_again(qdrant: QdrantServer) -> None:
-    """The client library meets None in its place, and stumbles."""
+    """It is None."""
     tries = 0
 
-    async def call(client: AsyncQdrantClient) -> int:
+    async def call(client: Client) -> int:
         nonlocal tries
         tries += 1
-        answer = None if tries == 1 else await client.get_collections()
+        answer = None if tries == 1 else await _list(client)
         return len(answer.collections)  # type: ignore[union-attr]
 
     async with connected_nodes([qdrant.url], qdrant.grpc_port, 5, None, TlsFiles()) as nodes:
@@ -351,9 +357,9 @@ async def test_an_alias_that_was_read_before_it_moved_is_not_kept(qdrant: Qdrant
     arrived, go = asyncio.Event(), asyncio.Event()
 
     class Slow(Nodes):
-        async def read(self, call: Callable[[AsyncQdrantClient], Any]) -> Any:
+        async def read(self, call: Callable[[Client], Any]) -> Any:
             result = await super().read(call)
-            if slow and isinstance(result, models.CollectionsAliasesResponse):
+            if slow and isinstance(result, pb.ListAliasesResponse):
                 arrived.set()
                 await go.wait()
             return result
@@ -376,15 +382,19 @@ async def test_an_alias_that_was_read_before_it_moved_is_not_kept(qdrant: Qdrant
 
 
 @pytest.mark.parametrize("version", ["1.18.3", "0.11.0"])
-async def test_a_server_that_would_ignore_parts_of_requests_is_refused(version: str) -> None:
-    class Old(AsyncQdrantClient):
-        async def info(self) -> models.VersionInfo:
-            return models.VersionInfo(title="qdrant", version=version)
+async def test_a_server_that_would_ignore_parts_of_requests_is_refused(
+    qdrant: QdrantServer, version: str
+) -> None:
+    class Old(Client):
+        async def info(self) -> pb.HealthCheckReply:
+            return pb.HealthCheckReply(title="qdrant", version=version)
 
-    catalog = ServerCatalog(Nodes([Old(":memory:")], 5))
-    with pytest.raises(NotConfigured, match=re.escape(version)):
-        await catalog.create(SPEC)
-    assert await catalog.list_indexes() == []
+    options = ServerOptions(prefix=f"old-{uuid.uuid4().hex[:8]}-")
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{qdrant.grpc_port}") as channel:
+        catalog = ServerCatalog(Nodes([Old(channel)], 5), options)
+        with pytest.raises(NotConfigured, match=re.escape(version)):
+            await catalog.create(SPEC)
+        assert await catalog.list_indexes() == []
 
 
 @pytest.mark.parametrize("half", ["certificate", "key"])

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from rag_embedder.models.weights import Floats
 
 _PEAK = 127
+# The rows of a table that are quantised at a time: the word table has 250,000, each step makes a copy.
+_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,13 @@ class Quantised:
 
 def by_row(weight: Floats) -> Quantised:
     """An embedding table [rows, columns]: `scales` are [rows, 1]."""
+    starts = range(0, len(weight), _ROWS)
+    parts = [_rows(weight[start : start + _ROWS]) for start in starts]
+    values, scales = ([getattr(part, name) for part in parts] for name in ("values", "scales"))
+    return Quantised(np.concatenate(values), np.concatenate(scales))
+
+
+def _rows(weight: Floats) -> Quantised:
     peaks = np.abs(weight).max(axis=1, keepdims=True)
     return _quantised(weight, np.maximum(peaks, np.float32(1e-12)) / np.float32(_PEAK))
 

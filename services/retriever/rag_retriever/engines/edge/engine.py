@@ -1,11 +1,11 @@
 """Settings, requests and error translation for Qdrant Edge."""
 
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import qdrant_edge as edge
 
 from rag_contract.errors import AppError, DependencyDown
@@ -176,8 +176,7 @@ def _condition(test: FieldPredicate) -> edge.FieldCondition:
 
 def _floats(vector: bytes) -> list[float]:
     # The engine reads a list fastest: 10 µs for 384 values, against 47 µs for an array.
-    values: list[float] = np.frombuffer(vector, dtype="<f4").tolist()
-    return values
+    return list(struct.unpack(f"<{len(vector) // 4}f", vector))
 
 
 def _sparse(vector: SparseVector) -> edge.SparseVector:

@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
-from qdrant_client import grpc as pb
-
 from rag_contract.errors import EmbeddingMismatch
 from rag_retriever.engines import predicates
 from rag_retriever.engines.idf import Corpus, IdfCache, read_idf, weighted
 from rag_retriever.engines.payload import CHUNK
+from rag_retriever.engines.server.messages import pb
 from rag_retriever.engines.server.metadata_point import state_from, state_request
 from rag_retriever.engines.server.points import Points
 from rag_retriever.engines.server.requests import (

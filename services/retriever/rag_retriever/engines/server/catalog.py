@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from time import monotonic
 
 import structlog
-from qdrant_client import models
 
 from rag_common.aio import periodic
 from rag_contract.errors import (
@@ -23,13 +22,17 @@ from rag_retriever.engines.server.collection import (
     collect_stats,
     create_collection,
     drift,
+    exists,
+    info,
 )
 from rag_retriever.engines.server.index import ServerIndex
+from rag_retriever.engines.server.messages import pb
 from rag_retriever.engines.server.metadata_point import METADATA_SCOPE, IndexMetadata, read_metadata
-from rag_retriever.engines.server.nodes import Nodes, TlsFiles, connected_nodes
+from rag_retriever.engines.server.nodes import Nodes, connected_nodes
 from rag_retriever.engines.server.points import Points
 from rag_retriever.engines.server.requests import all_of
 from rag_retriever.engines.server.revisions import DELETED_SCOPE
+from rag_retriever.engines.server.tls import TlsFiles
 from rag_retriever.index.names import DEFAULT, is_valid_name, require_valid_name
 from rag_retriever.index.ports import Index, IndexInfo, IndexSpec, IndexState, IndexStats
 
@@ -44,8 +47,8 @@ _DATA = all_of(must_not=[AnyOf(SCOPE, [METADATA_SCOPE, DELETED_SCOPE])])
 log = structlog.get_logger()
 _OPTIONS = ServerOptions()
 _STATES = {
-    models.CollectionStatus.GREEN: IndexState.READY,
-    models.CollectionStatus.YELLOW: IndexState.OPTIMIZING,
+    pb.CollectionStatus.Green: IndexState.READY,
+    pb.CollectionStatus.Yellow: IndexState.OPTIMIZING,
 }
 
 
@@ -117,12 +120,12 @@ class ServerCatalog:
         resolved = await self._resolve(name)
         metadata = await self._require_metadata(resolved)
         collection = self._collection(resolved)
-        info = await self._nodes.read(lambda client: client.get_collection(collection))
+        described = await info(self._nodes, collection)
         points = await Points(self._nodes, collection, metadata.state).count(_DATA)
         return IndexInfo(
             spec=metadata.spec,
             points=points,
-            state=_STATES.get(info.status, IndexState.UNOPTIMIZED),
+            state=_STATES.get(described.status, IndexState.UNOPTIMIZED),
             is_default=await self._default() == resolved,
             engine="server",
             created=metadata.created,
@@ -165,11 +168,11 @@ class ServerCatalog:
     async def switch(self, name: str) -> IndexInfo:
         resolved = await self._resolve(name)
         await self._require_metadata(resolved)
-        alias = models.CreateAlias(
+        alias = pb.CreateAlias(
             collection_name=self._collection(resolved), alias_name=self._collection(DEFAULT)
         )
-        change = models.CreateAliasOperation(create_alias=alias)
-        await self._nodes.write(lambda client: client.update_collection_aliases([change]))
+        request = pb.ChangeAliases(actions=[pb.AliasOperations(create_alias=alias)])
+        await self._nodes.write(lambda client: client.grpc_collections.UpdateAliases(request))
         # Replaced, so that a call in progress cannot keep what it read before.
         self._alias = _Alias()
         return await self.describe(resolved)
@@ -180,16 +183,15 @@ class ServerCatalog:
         if resolved == await self._default():
             raise IndexIsDefault("`default` refers to this index; switch it to another index first")
         self._open.pop(resolved, None)
-        collection = self._collection(resolved)
-        await self._nodes.write(lambda client: client.delete_collection(collection))
+        request = pb.DeleteCollection(collection_name=self._collection(resolved))
+        await self._nodes.write(lambda client: client.grpc_collections.Delete(request))
 
     async def _names(self) -> Sequence[str]:
         """The names of all indexes in order, including those still being created."""
-        collections = (await self._nodes.read(lambda client: client.get_collections())).collections
-        prefix = self._options.prefix
-        return sorted(
-            one.name.removeprefix(prefix) for one in collections if one.name.startswith(prefix)
-        )
+        request, prefix = pb.ListCollectionsRequest(), self._options.prefix
+        response = await self._nodes.read(lambda client: client.grpc_collections.List(request))
+        names = [one.name for one in response.collections]
+        return sorted(name.removeprefix(prefix) for name in names if name.startswith(prefix))
 
     async def _open_index(self, name: str) -> ServerIndex:
         if name not in self._open:
@@ -223,7 +225,10 @@ class ServerCatalog:
 
     async def _default(self) -> str | None:
         cached, now = self._alias, monotonic()
-        aliases = (await self._nodes.read(lambda client: client.get_aliases())).aliases
+        request = pb.ListAliasesRequest()
+        aliases = (
+            await self._nodes.read(lambda client: client.grpc_collections.ListAliases(request))
+        ).aliases
         alias = self._collection(DEFAULT)
         resolved = [one.collection_name for one in aliases if one.alias_name == alias]
         if not resolved:
@@ -239,7 +244,7 @@ class ServerCatalog:
 
     async def _read_metadata(self, name: str) -> IndexMetadata | None:
         collection = self._collection(name)
-        if not await self._nodes.read(lambda client: client.collection_exists(collection)):
+        if not await exists(self._nodes, collection):
             return None
         return await read_metadata(self._nodes, collection)
 

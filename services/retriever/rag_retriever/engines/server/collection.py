@@ -1,17 +1,15 @@
 """The collection of an index on a Qdrant server: its creation and its counts."""
 
 from dataclasses import dataclass
-from functools import partial
-
-from qdrant_client import AsyncQdrantClient, models
-from qdrant_client.grpc import PointId
 
 from rag_retriever.engines import predicates
 from rag_retriever.engines.payload import CHUNK, DENSE, DOCUMENT, KEYWORD_FIELDS, SCOPE, SPARSE
 from rag_retriever.engines.predicates import AnyOf
+from rag_retriever.engines.server.messages import pb
 from rag_retriever.engines.server.metadata_point import write_metadata
 from rag_retriever.engines.server.nodes import Nodes
-from rag_retriever.engines.server.requests import all_of
+from rag_retriever.engines.server.requests import all_of, fields
+from rag_retriever.engines.server.values import from_values
 from rag_retriever.index.ports import IndexSpec, IndexStats
 
 # The maximum number of tenants and collections that are counted.
@@ -41,33 +39,52 @@ async def create_collection(
 
     A collection without a metadata point is not an index yet; calling this again completes it.
     """
-    if not await nodes.read(lambda client: client.collection_exists(collection)):
-        await nodes.write(lambda client: _create(client, collection, spec, options))
-    tenant = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
-    keyword = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD)
-    for field, kind in [*((field, keyword) for field in KEYWORD_FIELDS), (SCOPE, tenant)]:
-        add = partial(
-            AsyncQdrantClient.create_payload_index,
-            collection_name=collection,
-            field_name=field,
-            field_schema=kind,
-        )
-        await nodes.write(add)
+    if not await exists(nodes, collection):
+        request = _creation(collection, spec, options)
+        await nodes.write(lambda client: client.grpc_collections.Create(request))
+    for field in KEYWORD_FIELDS:
+        await _add_keyword_index(nodes, collection, field, pb.KeywordIndexParams())
+    await _add_keyword_index(nodes, collection, SCOPE, pb.KeywordIndexParams(is_tenant=True))
     await write_metadata(nodes, collection, spec)
 
 
-async def _create(
-    client: AsyncQdrantClient, collection: str, spec: IndexSpec, options: ServerOptions
+async def exists(nodes: Nodes, collection: str) -> bool:
+    """Whether the server has this collection."""
+    request = pb.CollectionExistsRequest(collection_name=collection)
+    response = await nodes.read(lambda client: client.grpc_collections.CollectionExists(request))
+    return bool(response.result.exists)
+
+
+async def info(nodes: Nodes, collection: str) -> pb.CollectionInfo:
+    """The server's description of a collection. Raises IndexNotFound if there is none."""
+    request = pb.GetCollectionInfoRequest(collection_name=collection)
+    response = await nodes.read(lambda client: client.grpc_collections.Get(request))
+    result: pb.CollectionInfo = response.result
+    return result
+
+
+async def _add_keyword_index(
+    nodes: Nodes, collection: str, field: str, params: pb.KeywordIndexParams
 ) -> None:
-    dense = models.VectorParams(
-        size=spec.dimensions, distance=models.Distance.COSINE, on_disk=options.int8
+    request = pb.CreateFieldIndexCollection(
+        collection_name=collection,
+        wait=True,
+        field_name=field,
+        field_type=pb.FieldType.FieldTypeKeyword,
+        field_index_params=pb.PayloadIndexParams(keyword_index_params=params),
     )
-    await client.create_collection(
-        collection,
-        vectors_config={DENSE: dense},
-        sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+    await nodes.write(lambda client: client.grpc_points.CreateFieldIndex(request))
+
+
+def _creation(collection: str, spec: IndexSpec, options: ServerOptions) -> pb.CreateCollection:
+    dense = pb.VectorParams(size=spec.dimensions, distance=pb.Distance.Cosine, on_disk=options.int8)
+    sparse = pb.SparseVectorParams(modifier=pb.Modifier.Idf)
+    return pb.CreateCollection(
+        collection_name=collection,
+        vectors_config=pb.VectorsConfig(params_map=pb.VectorParamsMap(map={DENSE: dense})),
+        sparse_vectors_config=pb.SparseVectorConfig(map={SPARSE: sparse}),
         # Builds graphs per tenant only (Qdrant's multitenancy guide): no search spans several tenants.
-        hnsw_config=models.HnswConfigDiff(m=0, payload_m=16, ef_construct=128),
+        hnsw_config=pb.HnswConfigDiff(m=0, payload_m=16, ef_construct=128),
         quantization_config=_int8() if options.int8 else None,
         replication_factor=options.replicas,
         write_consistency_factor=options.write_consistency,
@@ -75,20 +92,17 @@ async def _create(
     )
 
 
-def _int8() -> models.ScalarQuantization:
-    return models.ScalarQuantization(
-        scalar=models.ScalarQuantizationConfig(
-            type=models.ScalarType.INT8, quantile=0.99, always_ram=True
-        )
-    )
+def _int8() -> pb.QuantizationConfig:
+    scalar = pb.ScalarQuantization(type=pb.QuantizationType.Int8, quantile=0.99, always_ram=True)
+    return pb.QuantizationConfig(scalar=scalar)
 
 
 async def collect_stats(nodes: Nodes, collection: str) -> IndexStats:
     """The counts of a collection; points that the server has not added to a graph are unoptimised."""
     counts = predicates.count_by_kind(await _scopes(nodes, collection))
-    info = await nodes.read(lambda client: client.get_collection(collection))
-    optimizing = info.status is not models.CollectionStatus.GREEN
-    behind = max(0, (info.points_count or 0) - (info.indexed_vectors_count or 0))
+    described = await info(nodes, collection)
+    optimizing = described.status != pb.CollectionStatus.Green
+    behind = max(0, described.points_count - described.indexed_vectors_count)
     return IndexStats(counts[DOCUMENT], counts[CHUNK], behind * optimizing, None)
 
 
@@ -101,23 +115,23 @@ async def drift(nodes: Nodes, collection: str) -> int:
 
 
 async def _declared_chunks(nodes: Nodes, collection: str, tokens: list[str]) -> int:
-    where, declared = all_of(AnyOf(SCOPE, tokens)), 0
-    after: models.ExtendedPointId | PointId | None = None
+    request = pb.ScrollPoints(
+        collection_name=collection,
+        filter=all_of(AnyOf(SCOPE, tokens)),
+        limit=_PAGE,
+        with_payload=fields([f"{DOCUMENT}.{_COUNT}"]),
+    )
+    declared = 0
     while True:
-        page = partial(
-            AsyncQdrantClient.scroll,
-            collection_name=collection,
-            scroll_filter=where,
-            limit=_PAGE,
-            offset=after,
-            with_payload=[f"{DOCUMENT}.{_COUNT}"],
-        )
-        records, after = await nodes.read(page)
-        declared += sum(int((one.payload or {})[DOCUMENT][_COUNT]) for one in records)
-        if after is None:
+        page = await nodes.read(lambda client: client.grpc_points.Scroll(request))
+        payloads = (from_values(one.payload) for one in page.result)
+        declared += sum(int(payload[DOCUMENT][_COUNT]) for payload in payloads)
+        if not page.HasField("next_page_offset"):
             return declared
+        request.offset.CopyFrom(page.next_page_offset)
 
 
 async def _scopes(nodes: Nodes, collection: str) -> dict[str, int]:
-    facet = await nodes.read(lambda client: client.facet(collection, SCOPE, limit=_MAX_SCOPES))
-    return {str(hit.value): hit.count for hit in facet.hits}
+    request = pb.FacetCounts(collection_name=collection, key=SCOPE, limit=_MAX_SCOPES)
+    facet = await nodes.read(lambda client: client.grpc_points.Facet(request))
+    return {hit.value.string_value: hit.count for hit in facet.hits}

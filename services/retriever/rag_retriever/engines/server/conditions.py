@@ -4,10 +4,9 @@ A chunk's `revision` is the document's revision at which it was staged, or the r
 is about to publish or has published. It never decreases while the chunk exists.
 """
 
-from qdrant_client import grpc as pb
-
 from rag_retriever.engines import predicates
 from rag_retriever.engines.payload import CHUNK, VERSION
+from rag_retriever.engines.server.messages import pb
 from rag_retriever.engines.server.requests import condition, has_id, in_range
 from rag_retriever.engines.server.revisions import REVISION
 from rag_retriever.index.model import Document, DocumentKey

@@ -7,8 +7,6 @@ published. The chunks of a document are those of the version that its record nam
 
 from collections.abc import Iterable, Sequence
 
-from qdrant_client import grpc as pb
-
 from rag_contract.errors import DependencyDown, FieldInvalid
 from rag_retriever.engines import predicates
 from rag_retriever.engines.payload import (
@@ -22,6 +20,7 @@ from rag_retriever.engines.payload import (
     passage_from,
 )
 from rag_retriever.engines.server.candidates import CandidateSearch
+from rag_retriever.engines.server.messages import pb
 from rag_retriever.engines.server.metadata_point import IndexMetadata
 from rag_retriever.engines.server.nodes import Nodes
 from rag_retriever.engines.server.points import Points
@@ -95,14 +94,16 @@ class ServerIndex:
     async def documents(self, scope: Scope, after: str, limit: int) -> tuple[list[Document], str]:
         if after and not is_point_id(after):
             raise FieldInvalid.of("page_token", "must be a next_page_token of an earlier response")
-        where = to_filter(predicates.scope_filter(scope, DOCUMENT))
-        records, following = await self._nodes.read(
-            lambda client: client.scroll(
-                self._collection, where, limit=limit, offset=after or None, with_payload=[DOCUMENT]
-            )
+        request = pb.ScrollPoints(
+            collection_name=self._collection,
+            filter=to_filter(predicates.scope_filter(scope, DOCUMENT)),
+            limit=limit,
+            offset=pb.PointId(uuid=after) if after else None,
+            with_payload=fields([DOCUMENT]),
         )
-        documents = [document_from(record.payload or {}) for record in records]
-        return documents, "" if following is None else str(following)
+        page = await self._nodes.read(lambda client: client.grpc_points.Scroll(request))
+        documents = [document_from(from_values(record.payload)) for record in page.result]
+        return documents, page.next_page_offset.uuid
 
     async def chunks(self, key: DocumentKey, first: int, limit: int) -> list[Passage]:
         """Reads again if the document was replaced between reading its record and its chunks."""

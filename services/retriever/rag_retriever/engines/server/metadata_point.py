@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from qdrant_client import grpc as pb
-from qdrant_client import models
-
 from rag_retriever.engines.payload import SCOPE, Payload
+from rag_retriever.engines.server.messages import pb
 from rag_retriever.engines.server.nodes import Nodes
 from rag_retriever.engines.server.requests import fields, has_id
-from rag_retriever.engines.server.values import set_values
+from rag_retriever.engines.server.values import from_values, set_values
 from rag_retriever.index.ports import IndexSpec
 
 METADATA_POINT_ID = str(uuid.UUID(int=0))
@@ -42,16 +40,22 @@ async def write_metadata(nodes: Nodes, collection: str, spec: IndexSpec) -> None
         _CREATED: datetime.now(UTC).isoformat(),
         _STATE: new_state(),
     }
-    point = models.PointStruct(id=METADATA_POINT_ID, vector={}, payload=payload)
-    await nodes.write(lambda client: client.upsert(collection, [point], wait=True))
+    request = pb.UpsertPoints(collection_name=collection, wait=True)
+    point = request.points.add(id=pb.PointId(uuid=METADATA_POINT_ID))
+    point.vectors.vectors.SetInParent()
+    set_values(point.payload, payload)
+    await nodes.write(lambda client: client.grpc_points.Upsert(request))
 
 
 async def read_metadata(nodes: Nodes, collection: str) -> IndexMetadata | None:
     """The metadata of a collection, None if it is not an index or not completely created."""
-    points = await nodes.read(
-        lambda client: client.retrieve(collection, [METADATA_POINT_ID], with_payload=True)
+    request = pb.GetPoints(
+        collection_name=collection,
+        ids=[pb.PointId(uuid=METADATA_POINT_ID)],
+        with_payload=pb.WithPayloadSelector(enable=True),
     )
-    return metadata_from(points[0].payload or {}) if points else None
+    points = (await nodes.read(lambda client: client.grpc_points.Get(request))).result
+    return metadata_from(from_values(points[0].payload)) if points else None
 
 
 def metadata_from(payload: Payload) -> IndexMetadata:

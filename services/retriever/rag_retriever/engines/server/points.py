@@ -3,9 +3,8 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
-from qdrant_client import grpc as pb
-
 from rag_retriever.engines.payload import Payload
+from rag_retriever.engines.server.messages import pb
 from rag_retriever.engines.server.metadata_point import new_state, state_operation
 from rag_retriever.engines.server.nodes import Nodes
 from rag_retriever.engines.server.requests import fields, set_vectors, vectors_named

@@ -7,19 +7,16 @@ from itertools import chain
 from uuid import UUID
 
 import grpc
-from qdrant_client import grpc as pb
-from qdrant_client.common.client_exceptions import QdrantException
-from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from rag_contract.errors import DependencyDown, IndexNotFound
 from rag_retriever.engines.payload import DENSE, OWNER, SPARSE, VERSION
 from rag_retriever.engines.predicates import AnyOf, FieldPredicate, PointFilter
+from rag_retriever.engines.server.messages import pb
 from rag_retriever.engines.server.revisions import REVISION
 from rag_retriever.index.model import Hit, SparseVector, VectorChunk
 
 VERSION_FIELDS = (OWNER, VERSION, REVISION)
 
-_NOT_FOUND = 404
 # Protobuf's wire type of packed numbers.
 _LENGTH_DELIMITED = 2
 _RETRY_SECONDS = 1.0
@@ -30,8 +27,8 @@ def translate_errors() -> Iterator[None]:
     """Raise IndexNotFound for a missing collection, Unavailable for all other errors."""
     try:
         yield
-    # The client library raises AttributeError if gRPC could not parse the response.
-    except (ApiException, QdrantException, grpc.RpcError, OSError, AttributeError) as error:
+    # A response that gRPC could not parse is None, which raises AttributeError.
+    except (grpc.RpcError, OSError, AttributeError) as error:
         if _is_not_found(error):
             raise IndexNotFound("index not found") from error
         message = "the vector engine is not responding"
@@ -198,6 +195,4 @@ def _version(point: pb.ScoredPoint) -> tuple[str, str]:
 
 
 def _is_not_found(error: Exception) -> bool:
-    if isinstance(error, UnexpectedResponse):
-        return error.status_code == _NOT_FOUND
     return isinstance(error, grpc.aio.AioRpcError) and error.code() is grpc.StatusCode.NOT_FOUND

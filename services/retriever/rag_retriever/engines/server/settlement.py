@@ -3,12 +3,12 @@
 import time
 
 import structlog
-from qdrant_client import grpc as pb
 
 from rag_retriever.engines import predicates
 from rag_retriever.engines.payload import CHUNK, SCOPE, Payload, published_payload
 from rag_retriever.engines.predicates import AnyOf
 from rag_retriever.engines.server import conditions, revisions
+from rag_retriever.engines.server.messages import pb
 from rag_retriever.engines.server.points import NewPoint, Points, deletion, payload_change, upsert
 from rag_retriever.engines.server.requests import all_of, condition, has_id, in_range
 from rag_retriever.engines.server.revisions import DELETED_SCOPE, SINCE, DocumentRecord

@@ -7,9 +7,8 @@ processor time of a search, and copies of messages twice that of storing a chunk
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from qdrant_client import grpc as pb
-
 from rag_retriever.engines.payload import Payload
+from rag_retriever.engines.server.messages import pb
 
 
 def set_values(values: MutableMapping[str, pb.Value], payload: Payload) -> None:

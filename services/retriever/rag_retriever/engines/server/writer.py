@@ -10,13 +10,12 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-
-from qdrant_client import AsyncQdrantClient, models
 
 from rag_contract.errors import DependencyDown, DocumentConflict, EmbeddingMismatch, Unavailable
 from rag_retriever.engines.payload import SCOPE, Payload, range_fields, staged_payload
 from rag_retriever.engines.server import conditions, revisions
+from rag_retriever.engines.server.collection import info
+from rag_retriever.engines.server.messages import pb
 from rag_retriever.engines.server.nodes import Nodes
 from rag_retriever.engines.server.points import NewPoint, Points, deletion, payload_change, upsert
 from rag_retriever.engines.server.revisions import REVISION, DocumentRecord
@@ -179,18 +178,19 @@ class Writer:
         if not fields:
             return
         if self._ranges is None:
-            info = await self._nodes.read(lambda client: client.get_collection(self._collection))
-            self._ranges = set(info.payload_schema)
+            self._ranges = set((await info(self._nodes, self._collection)).payload_schema)
         for field in sorted(fields - self._ranges)[: max(0, _MAX_RANGES - len(self._ranges))]:
-            add = partial(
-                AsyncQdrantClient.create_payload_index,
-                collection_name=self._collection,
-                field_name=field,
-                field_schema=models.PayloadSchemaType.FLOAT,
-                wait=False,
-            )
-            await self._nodes.write(add)
+            await self._add_range(field)
             self._ranges.add(field)
+
+    async def _add_range(self, field: str) -> None:
+        request = pb.CreateFieldIndexCollection(
+            collection_name=self._collection,
+            wait=False,
+            field_name=field,
+            field_type=pb.FieldType.FieldTypeFloat,
+        )
+        await self._nodes.write(lambda client: client.grpc_points.CreateFieldIndex(request))
 
 
 def _is_version(candidate: Document | None, document: Document) -> bool:
