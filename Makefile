@@ -66,7 +66,8 @@ chart: $(READY) $(VENV)/.edge $(VENV)/.checkov ## write the chart to build/chart
 	@$(BIN)/python -m tools.chart.package
 	@$(BIN)/pytest $(SHARED) $(or $(TESTS),tests/chart $(call junit,chart))
 
-cluster: $(READY) ## install the chart into Kubernetes clusters on this machine, drain, upgrade and roll back; CONTRIBUTING.md names the programs
+cluster: $(READY) ## build and run the images, install the chart into Kubernetes clusters on this machine, drain, upgrade and roll back; CONTRIBUTING.md names the programs
+	@$(BIN)/python -m tools.images || [ "$$CI" != true ]
 	@$(BIN)/pytest $(SHARED) $(or $(TESTS),tests/cluster $(call junit,cluster))
 
 test-long: $(READY) ## run the slow tests: 100,000 random calls of several tenants, alarms, long fuzzing

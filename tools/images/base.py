@@ -1,7 +1,8 @@
 """The base that images are built on if BASE names none: Debian with Python and CA certificates, nothing else.
 
 It is made once by debootstrap, which needs root, and kept below build/. The same packages give the
-same bytes. Production may prefer a base that somebody maintains: BASE=NAME@sha256:DIGEST.
+same bytes. DEBIAN_MIRROR=URL in the environment replaces Debian's mirror. Production may prefer a base that
+somebody maintains: BASE=NAME@sha256:DIGEST.
 """
 
 import os
@@ -41,11 +42,13 @@ def local_base() -> Path:
             )
         shutil.rmtree(PATH.parent, ignore_errors=True)
         PATH.parent.mkdir(parents=True)
-        _make(PATH.parent / "root", PATH)
+        make(PATH)
     return PATH
 
 
-def _make(root: Path, path: Path) -> None:
+def make(path: Path) -> None:
+    """Write the archive of the base to `path`, in an empty folder; needs root and debootstrap."""
+    root = path.parent / "root"
     mirror = [os.environ["DEBIAN_MIRROR"]] if "DEBIAN_MIRROR" in os.environ else []
     include = f"--include={_PACKAGES}"
     print("making the base: debootstrap (once; about a minute)", flush=True)

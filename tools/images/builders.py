@@ -41,7 +41,7 @@ def builder() -> Iterator[Builder]:
     if _docker_answers():
         yield Docker()
     elif shutil.which("buildah"):
-        with TemporaryDirectory(dir=ROOT / "build/images", prefix=".storage-") as storage:
+        with TemporaryDirectory(dir="/var/tmp", prefix="rag-images-") as storage:
             buildah = Buildah(Path(storage))
             try:
                 yield buildah

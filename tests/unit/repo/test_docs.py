@@ -12,7 +12,12 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
     if path.name != "CHANGELOG.md"
 )
-TOP = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
+# Without what is built here, which is there at times.
+TOP = {
+    path.name
+    for path in ROOT.iterdir()
+    if path.is_dir() and path.name != "build" and not path.name.startswith(".")
+}
 PACKAGES = {
     path.parent.name: path.parent
     for top in ("libs", "services")
