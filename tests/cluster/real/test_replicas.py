@@ -164,7 +164,7 @@ def certificate(region: Region, component: str) -> str:
         ("an image that does not exist", {"image__tag": "9.9.9"}),
         (
             "a pod that never becomes ready",
-            {"components__gateway__settings": {"index": "invalid index name!"}},
+            {"components__gateway__settings": {"issuers": "/etc/rag/missing.toml"}},
         ),
     ],
 )
