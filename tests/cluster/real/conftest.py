@@ -4,13 +4,14 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tools.chart.package import package
 
 from tests.support.cluster import program_images
 from tests.support.cluster.control_plane import Cluster, running_cluster
-from tests.support.cluster.images import service_images
+from tests.support.cluster.images import SERVICES, service_images
 from tests.support.cluster.region import NODE, REGISTRY, Region
 from tests.support.parts import ROOT, missing, server
 from tests.support.waiting import wait_until
@@ -81,6 +82,48 @@ def region(node: Cluster, tempo: str, tmp_path_factory: pytest.TempPathFactory) 
     )  # fmt: skip
     region.create_secrets()
     region.install()
+    done = region.client("ingest", *sorted(map(str, SAMPLES.iterdir())))
+    assert done.returncode == 0, done.stderr
+    return region
+
+
+# The node has two cores, and a rolling update needs room for one pod more of each.
+SMALL = {"cpu": "20m", "memory": "128Mi", "ephemeral-storage": "16Mi"}
+TWO: dict[str, Any] = {
+    **{
+        f"components__{service}": {"replicas": 2, "resources": {"requests": SMALL}}
+        for service in SERVICES
+    },
+    "edge": {"replicas": 2, "resources": {"requests": SMALL}},
+    "index": {"engine": "server", "url": f"http://{NODE}:6333"},
+}
+
+
+@pytest.fixture(scope="session")
+def qdrant(region: Region, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A Qdrant server outside the chart."""
+    folder = tmp_path_factory.mktemp("qdrant")
+    settings = {
+        "QDRANT__STORAGE__STORAGE_PATH": folder / "storage",
+        "QDRANT__STORAGE__SNAPSHOTS_PATH": folder / "snapshots",
+        "QDRANT__SERVICE__HOST": NODE,
+        "QDRANT__TELEMETRY_DISABLED": "true",
+    }
+    words = [f"{name}={value}" for name, value in settings.items()]
+    process = region.cluster.start(
+        "env", f"--chdir={folder}", *words, server("QDRANT_SERVER", "Qdrant"), log=folder / "log"
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def wide(region: Region, qdrant: None) -> Region:
+    """The region with two pods of each service, and its documents in the server's index."""
+    region.install(**TWO)
     done = region.client("ingest", *sorted(map(str, SAMPLES.iterdir())))
     assert done.returncode == 0, done.stderr
     return region

@@ -7,55 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.real.conftest import NEXT_VERSION, SAMPLES
+from tests.cluster.real.conftest import NEXT_VERSION
 from tests.support.cluster.control_plane import CommandFailed
 from tests.support.cluster.load import Load, reads
-from tests.support.cluster.region import NODE, Region
-from tests.support.parts import server
+from tests.support.cluster.region import Region
 from tests.support.waiting import wait_until
 
 SERVICES = {"gateway": 50071, "embedder": 50072, "retriever": 50073, "generator": 50074}
 COMPONENTS = ("gateway", "embedder", "retriever", "generator", "edge")
-# The node has two cores, and a rolling update needs room for one pod more of each.
-SMALL = {"cpu": "20m", "memory": "128Mi", "ephemeral-storage": "16Mi"}
-TWO: dict[str, Any] = {
-    **{
-        f"components__{service}": {"replicas": 2, "resources": {"requests": SMALL}}
-        for service in SERVICES
-    },
-    "edge": {"replicas": 2, "resources": {"requests": SMALL}},
-    "index": {"engine": "server", "url": f"http://{NODE}:6333"},
-}
-
-
-@pytest.fixture(scope="module")
-def qdrant(region: Region, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A Qdrant server outside the chart."""
-    folder = tmp_path_factory.mktemp("qdrant")
-    settings = {
-        "QDRANT__STORAGE__STORAGE_PATH": folder / "storage",
-        "QDRANT__STORAGE__SNAPSHOTS_PATH": folder / "snapshots",
-        "QDRANT__SERVICE__HOST": NODE,
-        "QDRANT__TELEMETRY_DISABLED": "true",
-    }
-    words = [f"{name}={value}" for name, value in settings.items()]
-    process = region.cluster.start(
-        "env", f"--chdir={folder}", *words, server("QDRANT_SERVER", "Qdrant"), log=folder / "log"
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def wide(region: Region, qdrant: None) -> Region:
-    """The region with two pods of each service, and its documents in the server's index."""
-    region.install(**TWO)
-    done = region.client("ingest", *sorted(map(str, SAMPLES.iterdir())))
-    assert done.returncode == 0, done.stderr
-    return region
 
 
 @pytest.fixture

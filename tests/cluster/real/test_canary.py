@@ -1,0 +1,103 @@
+"""A bad release as a canary on a real node: found by Prometheus's metrics, and without calls in two minutes."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import yaml
+
+from tests.support.cluster.load import reads
+from tests.support.cluster.region import NODE, Region
+from tests.support.parts import ROOT, tool
+from tests.support.waiting import wait_until
+
+SHIPPED = ROOT / "deploy" / "observability" / "prometheus" / "kubernetes.yml"
+URL = f"http://{NODE}:9090"
+TWO_MINUTES = 120.0
+CALLS = 'sum(rag_rpc_server_duration_seconds_count{service="gateway",method=~"rag.gateway.*",lane=~"%s"})'
+# As shipped, but for the first step, which waits for pods only, and with more of the calls: there are few.
+STEPS = [
+    {"share": 0, "seconds": 5},
+    {"share": 0.8, "seconds": 300, "conclusive": False},
+    {"share": 5, "seconds": 600},
+]
+
+
+@pytest.fixture(scope="module")
+def prometheus(wide: Region, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Prometheus on the node with the shipped configuration, which scrapes more often."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    config = yaml.safe_load(SHIPPED.read_text("utf-8"))
+    config["global"] |= {"scrape_interval": "2s", "scrape_timeout": "2s"}
+    del config["rule_files"], config["alerting"]
+    for job in config["scrape_configs"]:
+        for discovery in job.get("kubernetes_sd_configs", []):
+            discovery["kubeconfig_file"] = str(wide.cluster.kubeconfig)
+    file = folder / "prometheus.yml"
+    file.write_text(yaml.safe_dump(config))
+    process = wide.cluster.start(
+        tool("prometheus", "make test"), f"--config.file={file}",
+        f"--storage.tsdb.path={folder}/data", f"--web.listen-address={NODE}:9090",
+        log=folder / "log",
+    )  # fmt: skip
+    try:
+        yield URL
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def query(region: Region, expression: str) -> float:
+    """The value of an expression; 0 without a result."""
+    words = urlencode({"query": expression})
+    done = region.cluster.run("curl", "-fsS", "--max-time", "5", f"{URL}/api/v1/query?{words}")
+    result = json.loads(done.stdout)["data"]["result"] if done.returncode == 0 else []
+    return float(result[0]["value"][1]) if result else 0.0
+
+
+def finished(region: Region) -> dict[str, Any]:
+    """The conditions of the analysis' Job that are true, by type."""
+    selector = "app.kubernetes.io/name=canary"
+    [job] = region.cluster.items("jobs", region.namespace, selector)
+    conditions = job["status"].get("conditions", [])
+    return {one["type"]: one for one in conditions if one["status"] == "True"}
+
+
+def test_a_bad_release_gets_no_calls_after_two_minutes_at_most(
+    wide: Region, prometheus: str, tmp_path: Path, record_testsuite_property: Any
+) -> None:
+    tokens = {"employees": wide.token()}
+    with reads(wide.cluster, tmp_path / "load", wide.target, tokens, rate=20) as load:
+        wide.install(
+            canary__enabled=True,
+            canary__prometheus=prometheus,
+            canary__analysis={"steps": STEPS, "interval": 2, "linger_seconds": 5},
+            # Every search of the canary runs out of time.
+            canary__settings={"gateway": {"search_timeout": 0.001}},
+        )
+        began = time.monotonic()
+        calls = CALLS % "canary"
+        wait_until(lambda: query(wide, calls) > 0, "the canary gets calls", seconds=TWO_MINUTES)
+        wait_until(lambda: "Failed" in finished(wide), "it is rolled back", seconds=TWO_MINUTES)
+        took = time.monotonic() - began
+        touched = query(wide, calls)
+        every = query(wide, CALLS % ".+")
+        seen = load.answered()
+        wait_until(lambda: load.answered() > seen + 100, "calls after it")
+        assert query(wide, calls) == pytest.approx(touched, abs=1)
+    outcome = load.result
+    assert outcome
+    record_testsuite_property(
+        "bad canary",
+        f"rolled back after {took:.0f} s, {touched:.0f} of {every:.0f} calls; {outcome}",
+    )
+    assert took < TWO_MINUTES
+    assert touched < 0.01 * every
+    # Reads that the canary fails are tried again by stable gateways.
+    assert not outcome.failures
+    wide.install(canary__enabled=False)
+    assert not wide.pods("gateway", "canary")
