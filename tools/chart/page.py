@@ -155,11 +155,11 @@ def setting_rows(fields: Schema) -> list[Row]:
 def secrets() -> Iterator[str]:
     yield "The chart makes none. Capitals are parts of a name; a path is the value that names the Secret."
     yield ""
-    yield "| Secret | keys | when |"
-    yield "| --- | --- | --- |"
+    yield "| kind | name | keys | when |"
+    yield "| --- | --- | --- | --- |"
     for secret in SECRETS:
         keys = ", ".join(f"`{key}`" if "." in key or key == "token" else key for key in secret.keys)
-        yield f"| `{secret.name or secret.path}` | {keys} | {secret.needed} |"
+        yield f"| {secret.kind} | `{secret.name or secret.path}` | {keys} | {secret.needed} |"
 
 
 def decisions() -> Iterator[str]:
