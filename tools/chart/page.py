@@ -23,6 +23,8 @@ _PREFACE = ROOT / "tools" / "chart" / "preface.md"
 _SETTINGS = re.compile(r"#/\$defs/(\w+)(Settings|Secrets)")
 # Settings that are not below `components`.
 _PLACES = {"edge": "edge.settings", "canary": "canary.analysis"}
+# Keys that stand for themselves in the table of Secrets, as those with a dot do.
+_KEYS = ("token", "api_key")
 _COMMENT = re.compile(r"^( *)# -- (.+)$")
 _KEY = re.compile(r"^( *)([A-Za-z]\w*):")
 
@@ -158,7 +160,7 @@ def secrets() -> Iterator[str]:
     yield "| kind | name | keys | when |"
     yield "| --- | --- | --- | --- |"
     for secret in SECRETS:
-        keys = ", ".join(f"`{key}`" if "." in key or key == "token" else key for key in secret.keys)
+        keys = ", ".join(f"`{key}`" if "." in key or key in _KEYS else key for key in secret.keys)
         yield f"| {secret.kind} | `{secret.name or secret.path}` | {keys} | {secret.needed} |"
 
 
