@@ -8,15 +8,28 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.chart.cases import pairwise, plain
+from tests.support.chart.cases import SWITCHES, Case, pairwise, plain
 from tests.support.parts import tool
 
 ACCEPTED = yaml.safe_load(Path(__file__).with_name("checkov.yaml").read_text("utf-8"))
-# The values files as they are, and combinations with NetworkPolicies, whose lack is a finding.
-CASES = [
-    *plain(),
-    *[case for case in pairwise() if dict(case.positions)["networkPolicy"] != "none"][:5],
-]
+# Its lack of NetworkPolicies is a finding.
+OPEN = ("networkPolicy", "none")
+
+
+def covering() -> list[Case]:
+    """The values files as they are, and few combinations that together have every position but OPEN."""
+    rest = [case for case in pairwise() if OPEN not in case.positions]
+    chosen, seen = plain(), {OPEN}
+    while rest:
+        best = max(rest, key=lambda case: len({*case.positions} - seen))
+        if {*best.positions} <= seen:
+            return chosen
+        chosen.append(best)
+        seen |= {*best.positions}
+    return chosen
+
+
+CASES = covering()
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +75,12 @@ def test_each_exception_is_needed(findings: set[tuple[str, str]]) -> None:
         assert any(matches(exception, *one) for one in findings if not is_control(one[1])), (
             exception
         )
+
+
+def test_every_position_of_a_switch_is_scanned() -> None:
+    scanned = {position for case in CASES for position in case.positions}
+    wanted = {(switch, position) for switch in SWITCHES for position in SWITCHES[switch]}
+    assert scanned == wanted - {OPEN}
 
 
 @pytest.mark.xdist_group("checkov")

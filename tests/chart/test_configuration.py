@@ -1,5 +1,6 @@
 """What pods are configured with is what the programs accept, and a change of it replaces them."""
 
+import dataclasses
 import os
 import re
 from pathlib import Path
@@ -8,12 +9,13 @@ from unittest.mock import patch
 
 import pytest
 import yaml
+from tools.chart.analysis import MEANINGS
 from tools.chart.decided import decided
 from tools.chart.package import SOURCE
 from tools.chart.schema import merged
 from tools.chart.settings import SERVICES
 
-from rag_delivery.config import CanaryConfig
+from rag_delivery.config import CanaryConfig, Step
 from rag_edge.companion.settings import Settings as Companion
 from rag_edge.edge_config import EdgeConfig
 from tests.support.chart.cases import FILES, Case, each_case
@@ -81,6 +83,33 @@ def test_the_analysis_accepts_its_configuration(case: Case, tmp_path: Path) -> N
             assert CanaryConfig.load(file).port == 50076
 
 
+def test_the_analysis_has_the_values_of_the_chart(tmp_path: Path) -> None:
+    analysis = {
+        "steps": [{"share": 5, "seconds": 60}],
+        "samples": 20,
+        "failures": {"slow": 4},
+        "hold_seconds": 3600,
+        "latency_ratio": 1.25,
+    }
+    canary = {"enabled": True, "prometheus": "http://p:9090", "analysis": analysis}
+    data = render({"canary": canary}, LAPTOP).get("ConfigMap", "rag-canary")["data"]
+    file = tmp_path / "canary.toml"
+    file.write_text(data["canary.toml"])
+    config = CanaryConfig.load(file)
+    assert config == CanaryConfig(
+        prometheus="http://p:9090",
+        host="0.0.0.0",  # noqa: S104
+        port=50076,
+        report="/dev/termination-log",
+        steps=config.steps,
+        samples=20,
+        failures={"slow": 4},
+        hold_seconds=3600,
+        latency_ratio=1.25,
+    )
+    assert [*config.steps] == [Step(5, 60)]
+
+
 @each_case
 def test_the_gateway_s_targets_are_services_that_exist(case: Case) -> None:
     services = {
@@ -105,6 +134,12 @@ def test_a_setting_is_in_the_schema_or_decided_with_a_reason(service: str) -> No
 
 def test_the_edge_s_decided_settings_exist() -> None:
     assert decided("edge").keys() <= EdgeConfig.__dataclass_fields__.keys()
+
+
+def test_the_analysis_s_settings_are_in_the_schema_or_decided() -> None:
+    fields = {field.name for field in dataclasses.fields(CanaryConfig)}
+    assert {*MEANINGS, *decided("canary")} == fields
+    assert not MEANINGS.keys() & decided("canary").keys()
 
 
 def test_the_collector_s_variables_are_those_of_its_configuration() -> None:

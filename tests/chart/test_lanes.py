@@ -70,6 +70,19 @@ def test_lanes_are_of_equal_size_and_are_not_scaled(rendered: Rendered) -> None:
     assert not [one for one in scaled if one.endswith(LANES)]
 
 
+def test_what_only_the_canary_calls_is_open_to_the_canary_alone() -> None:
+    model = {"openai_url": "https://llm.example/v1", "openai_models": "large"}
+    values = copy.deepcopy(CANARY)
+    values["canary"]["settings"]["generator"] = model
+    lanes = render(values, FILES["eu-central-1"])
+
+    def opened(lane: str) -> bool:
+        rules = lanes.get("NetworkPolicy", f"rag-generator{lane}")["spec"]["egress"]
+        return {"ports": [{"port": 443, "protocol": "TCP"}]} in rules
+
+    assert [opened(lane) for lane in ("", "-baseline", "-canary")] == [False, False, True]
+
+
 def test_selectors_are_disjoint() -> None:
     for case in all_cases():
         selectors = [

@@ -23,6 +23,8 @@ _PREFACE = ROOT / "tools" / "chart" / "preface.md"
 _SETTINGS = re.compile(r"#/\$defs/(\w+)(Settings|Secrets)")
 # Settings that are not below `components`.
 _PLACES = {"edge": "edge.settings", "canary": "canary.analysis"}
+# Keys that stand for themselves in the table of Secrets, as those with a dot do.
+_KEYS = ("token", "api_key")
 _COMMENT = re.compile(r"^( *)# -- (.+)$")
 _KEY = re.compile(r"^( *)([A-Za-z]\w*):")
 
@@ -155,11 +157,11 @@ def setting_rows(fields: Schema) -> list[Row]:
 def secrets() -> Iterator[str]:
     yield "The chart makes none. Capitals are parts of a name; a path is the value that names the Secret."
     yield ""
-    yield "| Secret | keys | when |"
-    yield "| --- | --- | --- |"
+    yield "| kind | name | keys | when |"
+    yield "| --- | --- | --- | --- |"
     for secret in SECRETS:
-        keys = ", ".join(f"`{key}`" if "." in key or key == "token" else key for key in secret.keys)
-        yield f"| `{secret.name or secret.path}` | {keys} | {secret.needed} |"
+        keys = ", ".join(f"`{key}`" if "." in key or key in _KEYS else key for key in secret.keys)
+        yield f"| {secret.kind} | `{secret.name or secret.path}` | {keys} | {secret.needed} |"
 
 
 def decisions() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The Secrets that the chart refers to: who makes them, and what they hold. docs/chart.md lists them."""
+"""The Secrets and the ConfigMap that the chart refers to, and what they hold. docs/chart.md lists them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,14 @@ COMPONENTS = ("gateway", "embedder", "retriever", "generator", "edge")
 
 @dataclass(frozen=True)
 class Secret:
-    """A Secret that must exist: its fixed `name`, or the `path` of the value that names it."""
+    """What must exist: its fixed `name`, or the `path` of the value that names it."""
 
     keys: Sequence[str]
     needed: str
     name: str = ""
     path: str = ""
     components: Sequence[str] = ("",)
+    kind: str = "Secret"
 
 
 SECRETS = (
@@ -69,5 +70,11 @@ SECRETS = (
         ("api_key",),
         "with qdrant.enabled: Qdrant's API key, to which `qdrant.env` of values-production.yaml refers",
         name="rag-qdrant",
+    ),
+    Secret(
+        ("ca.crt",),
+        "with canary.provider gatewayApi: the authority of the services' certificates, for the Gateway",
+        name="RELEASE-ca",
+        kind="ConfigMap",
     ),
 )

@@ -1,6 +1,5 @@
 """Every configuration that is shipped is one that Envoy takes, and is what the code makes."""
 
-import asyncio
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,8 @@ import pytest
 
 from rag_common.settings import SettingsInvalid
 from rag_edge.edge_config import EdgeConfig, Lane, Provider
-from rag_edge.render import DESCRIPTORS, Api, render, write
-from rag_local.backends.envoy import binary
-from rag_local.certificate_authority import Authority
+from rag_edge.render import Api, render
+from tests.support.edge.validation import validate
 
 ROOT = Path(__file__).resolve().parents[3]
 DEPLOY = ROOT / "deploy" / "envoy"
@@ -33,28 +31,6 @@ EVERYTHING: dict[str, Any] = {
         Provider("old", "https://old.example", ("rag",), "http://127.0.0.1:8080/keys"),
     ),
 }
-
-
-async def validate(folder: Path, values: EdgeConfig) -> tuple[int, str]:
-    """Envoy's exit code and what it says of a configuration, with certificates that are there."""
-    Authority(folder / "authority").issue(folder / "certificates", ["localhost"])
-    placed = dataclasses.replace(
-        values,
-        certificates=str(folder / "certificates"),
-        identity=str(folder / "certificates"),
-        secrets=str(folder),
-        descriptors=str(DESCRIPTORS),
-        admin=str(folder / "admin"),
-        public_roots=str(folder / "certificates" / "ca.crt"),
-    )
-    process = await asyncio.create_subprocess_exec(
-        *(binary(), "--mode", "validate", "--log-level", "warning"),
-        *("--config-path", str(write(folder, placed))),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode or 0, out.decode()
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,11 @@ def _of_volume(volume: Object) -> Iterator[Reference]:
 
 def documented(values: dict[str, Any], release: str) -> set[Reference]:
     """The Secrets, and the claim of models, that must exist according to the table of the page."""
-    names = {name for secret in SECRETS for name in _names(secret, values, release)}
+    objects = {
+        (secret.kind, name) for secret in SECRETS for name in _names(secret, values, release)
+    }
     claim = values["components"]["embedder"]["models"]["claim"]
-    return {("Secret", name) for name in names} | {("PersistentVolumeClaim", claim)}
+    return objects | {("PersistentVolumeClaim", claim)}
 
 
 def _names(secret: Secret, values: dict[str, Any], release: str) -> Iterator[str]:

@@ -125,9 +125,10 @@ def render(
     arguments = [f"--values={chart() / file}" for file in files]
     done = subprocess.run(
         [helm(), "template", release, chart(), "--namespace=rag", *arguments, "--values=-", *more],
-        input=json.dumps(dict(values)),
+        # As UTF-8: pairs of JSON's escapes, for characters beyond 16 bits, are none of YAML's.
+        input=json.dumps(dict(values), ensure_ascii=False),
+        encoding="utf-8",
         capture_output=True,
-        text=True,
         check=False,
     )
     if done.returncode:

@@ -122,7 +122,9 @@ def _objects(node: Schema) -> st.SearchStrategy[Any]:
         return st.fixed_dictionaries({name: st.just("1") for name in node["required"]})
     if "not" in node.get("propertyNames", {}):
         names = st.sampled_from(["OTEL_LOGS_EXPORTER", "OTEL_RESOURCE_ATTRIBUTES", "TZ"])
-    return st.dictionaries(names, st.text(_ASCII), max_size=2)
+    own = node.get("additionalProperties")
+    parts = values(own) if isinstance(own, dict) and "properties" in own else st.text(_ASCII)
+    return st.dictionaries(names, parts, min_size=node.get("minProperties", 0), max_size=2)
 
 
 _KINDS = {
