@@ -295,6 +295,8 @@ async def open_peer(
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.service_config", _BALANCING),
         ("grpc.enable_http_proxy", 0),
+        # Without this, pods that are all replaced within 30 seconds are not found until these are over.
+        ("grpc.dns_min_time_between_resolutions_ms", 1000),
         ("grpc.max_reconnect_backoff_ms", 1000),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 1000),
