@@ -55,17 +55,14 @@ def tempo(node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         "usage_report": {"reporting_enabled": False},
     }
     config.write_text(json.dumps(settings))
-    process = node.start(program, f"-config.file={config}", "-target=all", log=folder / "tempo.log")
-    try:
+    command = (program, f"-config.file={config}", "-target=all")
+    with node.running(*command, log=folder / "tempo.log"):
         wait_until(
             lambda: node.run("curl", "-fsS", "http://127.0.0.1:3200/ready").returncode == 0,
             "Tempo is ready",
             seconds=60,
         )
         yield "http://127.0.0.1:3200"
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture(scope="session")
@@ -110,14 +107,10 @@ def qdrant(region: Region, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         "QDRANT__TELEMETRY_DISABLED": "true",
     }
     words = [f"{name}={value}" for name, value in settings.items()]
-    process = region.cluster.start(
+    with region.cluster.running(
         "env", f"--chdir={folder}", *words, server("QDRANT_SERVER", "Qdrant"), log=folder / "log"
-    )
-    try:
+    ):
         yield
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-import yaml
 
+from tests.cluster.real.test_replicas import SERVICES
 from tests.support.cluster.load import reads
 from tests.support.cluster.region import NODE, Region
-from tests.support.parts import ROOT, tool
+from tests.support.parts import tool
 from tests.support.waiting import wait_until
 
-SHIPPED = ROOT / "deploy" / "observability" / "prometheus" / "kubernetes.yml"
 URL = f"http://{NODE}:9090"
 TWO_MINUTES = 120.0
 CALLS = 'sum(rag_rpc_server_duration_seconds_count{service="gateway",method=~"rag.gateway.*",lane=~"%s"})'
@@ -28,27 +27,44 @@ STEPS = [
 
 
 @pytest.fixture(scope="module")
-def prometheus(wide: Region, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Prometheus on the node with the shipped configuration, which scrapes more often."""
+def prometheus(wide: Region, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Prometheus on the node; the file that names the pods which it scrapes.
+
+    It finds them by the file, as Debian's Prometheus is built without Kubernetes.
+    """
     folder = tmp_path_factory.mktemp("prometheus")
-    config = yaml.safe_load(SHIPPED.read_text("utf-8"))
-    config["global"] |= {"scrape_interval": "2s", "scrape_timeout": "2s"}
-    del config["rule_files"], config["alerting"]
-    for job in config["scrape_configs"]:
-        for discovery in job.get("kubernetes_sd_configs", []):
-            discovery["kubeconfig_file"] = str(wide.cluster.kubeconfig)
-    file = folder / "prometheus.yml"
-    file.write_text(yaml.safe_dump(config))
-    process = wide.cluster.start(
-        tool("prometheus", "make test"), f"--config.file={file}",
+    targets = folder / "targets.json"
+    targets.write_text("[]")
+    job = {
+        "job_name": "rag",
+        "honor_labels": True,
+        "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "2s"}],
+    }
+    settings = {"global": {"scrape_interval": "2s"}, "scrape_configs": [job]}
+    config = folder / "prometheus.yml"
+    config.write_text(json.dumps(settings))
+    command = (
+        tool("prometheus", "make test"), f"--config.file={config}",
         f"--storage.tsdb.path={folder}/data", f"--web.listen-address={NODE}:9090",
-        log=folder / "log",
     )  # fmt: skip
-    try:
-        yield URL
-    finally:
-        process.terminate()
-        process.wait(20)
+    with wide.cluster.running(*command, log=folder / "log"):
+        yield targets
+
+
+def name_pods(region: Region, targets: Path) -> None:
+    """Write the pods with the labels that the chart's ServiceMonitors give their samples."""
+    found = [
+        {
+            "targets": [f"{pod.address}:{port}"],
+            "labels": {"service": service, "pod": pod.name, "lane": lane},
+        }
+        for service, port in {**SERVICES, "canary": 50076}.items()
+        for lane in ("stable", "baseline", "canary")
+        for pod in region.pods(service, lane)
+    ]
+    draft = targets.with_suffix(".draft")
+    draft.write_text(json.dumps(found))
+    draft.rename(targets)
 
 
 def query(region: Region, expression: str) -> float:
@@ -68,18 +84,19 @@ def finished(region: Region) -> dict[str, Any]:
 
 
 def test_a_bad_release_gets_no_calls_after_two_minutes_at_most(
-    wide: Region, prometheus: str, tmp_path: Path, record_testsuite_property: Any
+    wide: Region, prometheus: Path, tmp_path: Path, record_testsuite_property: Any
 ) -> None:
     tokens = {"employees": wide.token()}
     with reads(wide.cluster, tmp_path / "load", wide.target, tokens, rate=20) as load:
         wide.install(
             canary__enabled=True,
-            canary__prometheus=prometheus,
+            canary__prometheus=URL,
             canary__analysis={"steps": STEPS, "interval": 2, "linger_seconds": 5},
             # Every search of the canary runs out of time.
             canary__settings={"gateway": {"search_timeout": 0.001}},
         )
         began = time.monotonic()
+        name_pods(wide, prometheus)
         calls = CALLS % "canary"
         wait_until(lambda: query(wide, calls) > 0, "the canary gets calls", seconds=TWO_MINUTES)
         wait_until(lambda: "Failed" in finished(wide), "it is rolled back", seconds=TWO_MINUTES)

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ def test_a_bad_release_is_rolled_back_and_old_pods_serve_on(
     wide: Region, load: Load, name: str, override: dict[str, Any]
 ) -> None:
     before = {pod.uid for pod in wide.pods("gateway")}
-    kept = {key: dict(value) for key, value in wide.overrides.items()}
+    kept = deepcopy(wide.overrides)
     with pytest.raises(CommandFailed):
         wide.install("--rollback-on-failure", seconds=45, **override)
     wide.overrides = kept

@@ -4,9 +4,11 @@ Its control plane is real. Its nodes are simulated, or one real node runs the po
 """
 
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -68,6 +70,18 @@ class Cluster:
                 stderr=output,
                 start_new_session=True,
             )
+
+    @contextmanager
+    def running(self, *command: str, log: Path) -> Iterator[None]:
+        """Run a server in the cluster's network while inside."""
+        process = self.start(*command, log=log)
+        try:
+            yield
+        finally:
+            # The command is a child of the program that runs it there.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait(20)
 
     def kubectl(self, *words: str, stdin: str = "", seconds: float = 120.0) -> str:
         """What kubectl prints. Raises CommandFailed if it fails or the API server warns."""
