@@ -65,6 +65,12 @@ def tempo(node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         yield "http://127.0.0.1:3200"
 
 
+def ingest_samples(region: Region) -> None:
+    """Ingest the sample documents of a tenant `employees`, as a client does that tries again."""
+    files = sorted(map(str, SAMPLES.iterdir()))
+    wait_until(lambda: region.client("ingest", *files).returncode == 0, "the samples are ingested")
+
+
 @pytest.fixture(scope="session")
 def region(node: Cluster, tempo: str, tmp_path_factory: pytest.TempPathFactory) -> Region:
     """The region, installed, with the sample documents of a tenant `employees`."""
@@ -79,8 +85,7 @@ def region(node: Cluster, tempo: str, tmp_path_factory: pytest.TempPathFactory) 
     )  # fmt: skip
     region.create_secrets()
     region.install()
-    done = region.client("ingest", *sorted(map(str, SAMPLES.iterdir())))
-    assert done.returncode == 0, done.stderr
+    ingest_samples(region)
     return region
 
 
@@ -117,6 +122,5 @@ def qdrant(region: Region, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def wide(region: Region, qdrant: None) -> Region:
     """The region with two pods of each service, and its documents in the server's index."""
     region.install(**TWO)
-    done = region.client("ingest", *sorted(map(str, SAMPLES.iterdir())))
-    assert done.returncode == 0, done.stderr
+    ingest_samples(region)
     return region
