@@ -26,6 +26,7 @@ COMMON, TRUST, PROCESS = (
     "Every service with TLS or Vault",
     "Every process",
 )
+CANARY = "The analysis of a canary"
 # What the format itself adds.
 IMPLIED = {"service", "le"}
 
@@ -66,7 +67,7 @@ async def page(platform: Platform, service: str) -> dict[str, Metric]:
 
 
 def test_each_service_has_a_section() -> None:
-    assert {COMMON, TRUST, PROCESS, *SERVICES} == set(documented())
+    assert {COMMON, TRUST, PROCESS, CANARY, *SERVICES} == set(documented())
     assert all(documented().values())
 
 

@@ -26,6 +26,7 @@ MEANT = {
         "libs/common/rag_common/grpc/channel.py": "TLS is a setting",
         "libs/common/rag_common/grpc/ports.py": "TLS is a setting",
         "libs/client/rag_client/transport/channel.py": "TLS is an option",
+        "services/retriever/rag_retriever/engines/server/client.py": "the URL of Qdrant says so",
         "libs/local/rag_local/service_processes.py": "health, within one machine",
         "libs/local/rag_local/trace_store/receiver.py": "spans, within one machine",
         "libs/common/rag_common/observability/otlp/span_exporter.py": "the scheme of the endpoint decides",

@@ -18,7 +18,7 @@ REDACTED = ("message", "rag.event", "rag.exception")
 # Keys that every line has, every line within a call, or every line of the audit log.
 COMMON = {
     "timestamp", "event", "level", "logger", "service", "trace_id", "span_id", "request_id", "tenant",
-    "subject", "exception", "address",
+    "subject", "exception", "address", "region",
 }  # fmt: skip
 
 
