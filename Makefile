@@ -68,7 +68,7 @@ chart: $(READY) $(VENV)/.edge $(VENV)/.checkov ## write the chart to build/chart
 
 cluster: $(READY) ## build and run the images, install the chart into Kubernetes clusters on this machine, drain, upgrade and roll back; CONTRIBUTING.md names the programs
 	@$(BIN)/python -m tools.images || [ "$$CI" != true ]
-	@$(BIN)/pytest $(SHARED) $(or $(TESTS),tests/cluster $(call junit,cluster))
+	@$(BIN)/pytest $(SHARED) --numprocesses 1 $(or $(TESTS),tests/cluster $(call junit,cluster))
 
 test-long: $(READY) ## run the slow tests: 100,000 random calls of several tenants, alarms, long fuzzing
 	@$(BIN)/python -m rag_embedder.models.prepare_model
@@ -76,7 +76,7 @@ test-long: $(READY) ## run the slow tests: 100,000 random calls of several tenan
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest tests/unit/fuzz tests/component/fuzz tests/e2e/test_openapi.py
 
 ##@ Check
-check: $(READY) protos-check lint types security test chart cluster ## run everything that CI runs
+check: $(READY) protos-check lint types security test chart ## run everything that CI runs; the nightly workflow adds test-long and cluster
 	@ONCE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 	@ONCE=1 VAULT=1 EDGE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 
