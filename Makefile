@@ -76,7 +76,7 @@ test-long: $(READY) ## run the slow tests: 100,000 random calls of several tenan
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest tests/unit/fuzz tests/component/fuzz tests/e2e/test_openapi.py
 
 ##@ Check
-check: $(READY) protos-check lint types security test chart ## run everything that CI runs; the nightly workflow adds test-long and cluster
+check: $(READY) protos-check lint types security test chart ## run everything that CI runs; make cluster is a job of its own
 	@ONCE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 	@ONCE=1 VAULT=1 EDGE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 
