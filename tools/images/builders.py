@@ -41,7 +41,8 @@ def builder() -> Iterator[Builder]:
     if _docker_answers():
         yield Docker()
     elif shutil.which("buildah"):
-        with TemporaryDirectory(dir="/var/tmp", prefix="rag-images-") as storage:
+        # A folder of its own with a random name; /tmp may be memory, and too small for images.
+        with TemporaryDirectory(dir="/var/tmp", prefix="rag-images-") as storage:  # nosec B108
             buildah = Buildah(Path(storage))
             try:
                 yield buildah
