@@ -13,8 +13,9 @@ from rag_common.identity import certificate_gauge, secrets_gauges
 from rag_common.observability import logging, setup
 from rag_common.observability.dependency import Dependency
 from rag_common.observability.metrics import Metrics
+from rag_edge.companion.admin import EnvoyAdmin
 from rag_edge.companion.certificates import SERVICE, CertificateWriter, folder_certificates
-from rag_edge.companion.drain import EnvoyAdmin, drain, undo_drain
+from rag_edge.companion.drain import drain, undo_drain
 from rag_edge.companion.settings import Settings
 from rag_edge.companion.start import Start
 from rag_edge.companion.weights import LaneWeights

@@ -1,54 +1,17 @@
 """Drains Envoy over its administration socket, so that ending it fails no call."""
 
 import asyncio
-import json
 import time
-from pathlib import Path
 
-import aiohttp
 import structlog
+
+from rag_edge.companion.admin import ADMIN_ERRORS, EnvoyAdmin
 
 log = structlog.get_logger()
 
-# What a request to Envoy's administration can fail with.
-ADMIN_ERRORS = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
-
-_CALLS = "http.edge.downstream_rq_active"
 _POLL_SECONDS = 0.1
 # A single look may fall between two calls of a client that has not left yet.
 _QUIET_SECONDS = 1.0
-_REQUEST_SECONDS = aiohttp.ClientTimeout(total=5)
-
-
-class EnvoyAdmin:
-    """Envoy's administration interface at a Unix socket. Methods raise ADMIN_ERRORS."""
-
-    def __init__(self, socket: Path) -> None:
-        self._socket = str(socket)
-
-    async def post(self, path: str) -> None:
-        """Do what the path says, such as `/healthcheck/fail`."""
-        await self._request("POST", path)
-
-    async def active_calls(self) -> int:
-        """How many calls of clients are running."""
-        return (await self.statistics(_CALLS)).get(_CALLS, 0)
-
-    async def statistics(self, *names: str) -> dict[str, int]:
-        """Counters and gauges by name; one that does not exist yet is left out."""
-        pattern = "|".join(names)
-        page = await self._request("GET", f"/stats?format=json&filter=^({pattern})$")
-        return {
-            one["name"]: int(one["value"]) for one in json.loads(page)["stats"] if "name" in one
-        }
-
-    async def _request(self, method: str, path: str) -> str:
-        connector = aiohttp.UnixConnector(self._socket)
-        async with (
-            aiohttp.ClientSession(connector=connector, timeout=_REQUEST_SECONDS) as session,
-            session.request(method, f"http://envoy{path}", raise_for_status=True) as reply,
-        ):
-            return await reply.text()
 
 
 async def drain(admin: EnvoyAdmin, delay: float, grace: float) -> None:

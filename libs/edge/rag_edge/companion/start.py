@@ -9,7 +9,7 @@ import time
 
 import structlog
 
-from rag_edge.companion.drain import ADMIN_ERRORS, EnvoyAdmin
+from rag_edge.companion.admin import ADMIN_ERRORS, EnvoyAdmin
 
 log = structlog.get_logger()
 
@@ -29,11 +29,10 @@ class Start:
 
     async def wait(self) -> None:
         """Return when Envoy has been able to serve for a moment."""
-        began = able_since = time.monotonic()
-        while (now := time.monotonic()) - able_since < _STEADY_SECONDS or now == began:
+        began, steady = time.monotonic(), 0.0
+        while steady < _STEADY_SECONDS:
             await asyncio.sleep(_POLL_SECONDS)
-            if not await self._able():
-                able_since = time.monotonic()
+            steady = steady + _POLL_SECONDS if await self._able() else 0.0
         self.done = True
         log.info("edge_started", seconds=round(time.monotonic() - began, 1))
 

@@ -8,7 +8,7 @@ import structlog
 from pydantic import BaseModel, NonNegativeInt, ValidationError
 
 from rag_common.aio import repeat
-from rag_edge.companion.drain import EnvoyAdmin
+from rag_edge.companion.admin import EnvoyAdmin
 from rag_edge.edge_config import LANES, STABLE, runtime_key
 
 log = structlog.get_logger()
@@ -60,7 +60,7 @@ class LaneWeights:
         self._weights = published.weights
 
     async def _apply(self) -> None:
-        """Set the weights if they are others, or were set long ago. Raises drain.ADMIN_ERRORS."""
+        """Set the weights if they are others, or were set long ago. Raises admin.ADMIN_ERRORS."""
         fresh = time.monotonic() - self._set_at < _REFRESH_SECONDS
         if not self._weights or (fresh and self._weights == self._set):
             return
