@@ -77,6 +77,18 @@ async def revive(mortal: Platform) -> None:
         await until(lambda: answers(probe), "a question is answered")
 
 
+async def refused_of_a_burst(caller: Caller) -> int:
+    """How many of 64 searches at once are refused for a full queue, with a time to come back: some."""
+    burst = [caller.search(f"창고 {number}") for number in range(64)]
+    outcomes = await asyncio.gather(*burst, return_exceptions=True)
+    failed = [one for one in outcomes if isinstance(one, grpc.aio.AioRpcError)]
+    assert 0 < len(failed) < len(burst)
+    result = refusal(failed[0])
+    assert row(result) == ("RESOURCE_EXHAUSTED", "QUEUE_FULL")
+    assert result.retry_after
+    return len(failed)
+
+
 async def answers(caller: Caller) -> bool:
     try:
         reply = await caller.ask("창고는 언제 문을 여나?")
@@ -218,13 +230,7 @@ async def test_a_full_embedding_queue_reaches_the_caller_with_a_time_to_come_bac
         mortal.begin(name, **settings)
     await revive(mortal)
     try:
-        burst = [caller.search(f"창고 {number}") for number in range(64)]
-        outcomes = await asyncio.gather(*burst, return_exceptions=True)
-        failed = [one for one in outcomes if isinstance(one, grpc.aio.AioRpcError)]
-        assert 0 < len(failed) < len(burst)
-        result = refusal(failed[0])
-        assert row(result) == ("RESOURCE_EXHAUSTED", "QUEUE_FULL")
-        assert result.retry_after
+        assert await refused_of_a_burst(caller)
     finally:
         for name in small:
             await asyncio.to_thread(mortal.stop, name)
@@ -238,15 +244,9 @@ async def test_searches_that_would_wait_too_long_are_refused_with_a_time_to_come
     await revive(mortal)
     try:
         await caller.search("창고")
-        burst = [caller.search(f"창고 {number}") for number in range(64)]
-        outcomes = await asyncio.gather(*burst, return_exceptions=True)
-        failed = [one for one in outcomes if isinstance(one, grpc.aio.AioRpcError)]
-        assert 0 < len(failed) < len(burst)
-        result = refusal(failed[0])
-        assert row(result) == ("RESOURCE_EXHAUSTED", "QUEUE_FULL")
-        assert result.retry_after
+        failed = await refused_of_a_burst(caller)
         page = await asyncio.to_thread(read_metrics, mortal)
-        assert f'rag_searches_refused_total{{service="gateway"}} {float(len(failed))}' in page
+        assert f'rag_searches_refused_total{{service="gateway"}} {float(failed)}' in page
     finally:
         await asyncio.to_thread(mortal.stop, "gateway")
         await revive(mortal)

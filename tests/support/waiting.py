@@ -9,6 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _INTERVAL = 0.02
+_PROCESS_INTERVAL = 0.5
 
 
 async def until(
@@ -26,11 +27,11 @@ async def until(
         await asyncio.sleep(_INTERVAL)
 
 
-def wait_until(condition: Callable[[], T], what: str, *, seconds: float = 60.0) -> T:
-    """As `until`, for tests without an event loop; asks less often, as each question costs a process."""
+def wait_until(condition: Callable[[], T], what: str, seconds: float = 60.0) -> T:
+    """As `until`, for tests without an event loop; asks twice a second, as each question costs a process."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds:.0f} s: {what}")
-        time.sleep(10 * _INTERVAL)
+        time.sleep(_PROCESS_INTERVAL)
     return value

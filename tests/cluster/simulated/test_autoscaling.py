@@ -9,8 +9,9 @@ import pytest
 from tests.support.cluster.chart import Chart
 from tests.support.cluster.control_plane import Cluster
 from tests.support.cluster.external_metrics import ExternalMetrics, external_metrics
-from tests.support.cluster.release import Release, eventually
+from tests.support.cluster.release import Release
 from tests.support.cluster.surroundings import apply_overlay, create_secrets
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("simulated cluster")
 
@@ -65,8 +66,8 @@ def release(
     path.write_text(json.dumps({"components": {"gateway": {"autoscaling": SCALING}}}))
     words = ["--values", str(path)]
     release.install(*chart.values("values-laptop.yaml"), *quick, *words)
-    eventually(lambda: wanted(release) == MIN and release.is_complete(), "the minimum is there")
-    eventually(
+    wait_until(lambda: wanted(release) == MIN and release.is_complete(), "the minimum is there")
+    wait_until(
         lambda: conditions(release)["ScalingActive"] == "True", "the metric is read", 4 * PERIOD
     )
     yield release
@@ -101,8 +102,8 @@ def test_it_scales_up_to_its_maximum_and_down_after_its_window_without_flapping(
     release: Release, metrics: ExternalMetrics
 ) -> None:
     metrics.values[METRIC] = 40.0 * TARGET
-    eventually(lambda: wanted(release) == MAX, "the maximum is wanted", UP_WINDOW + 3 * PERIOD)
-    eventually(release.is_complete, "all gateways are ready")
+    wait_until(lambda: wanted(release) == MAX, "the maximum is wanted", UP_WINDOW + 3 * PERIOD)
+    wait_until(release.is_complete, "all gateways are ready")
 
     metrics.values[METRIC] = 0.0
     assert history(release, DOWN_WINDOW - PERIOD) == {MAX}
@@ -114,8 +115,8 @@ def test_it_scales_up_to_its_maximum_and_down_after_its_window_without_flapping(
     assert history(release, PERIOD + 2) == {MAX}
 
     metrics.values[METRIC] = 3.0 * TARGET
-    eventually(lambda: wanted(release) == 3, "three gateways are wanted", DOWN_WINDOW + 2 * PERIOD)
-    eventually(release.is_complete, "three gateways are ready")
+    wait_until(lambda: wanted(release) == 3, "three gateways are wanted", DOWN_WINDOW + 2 * PERIOD)
+    wait_until(release.is_complete, "three gateways are ready")
 
 
 def test_it_asks_for_the_pods_of_its_own_component_in_the_stable_lane(

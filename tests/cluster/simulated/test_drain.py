@@ -8,8 +8,9 @@ import pytest
 from tests.support.cluster.chart import Chart
 from tests.support.cluster.control_plane import Cluster
 from tests.support.cluster.readiness import ReadinessWatch
-from tests.support.cluster.release import Release, eventually
+from tests.support.cluster.release import Release
 from tests.support.cluster.surroundings import apply_overlay, create_secrets
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("simulated cluster")
 
@@ -27,7 +28,7 @@ def release(cluster: Cluster, chart: Chart, quick: list[str]) -> Iterator[Releas
     create_secrets(cluster, namespace, SECRETS)
     release = Release(cluster, chart, namespace)
     release.install(*chart.values("values-production.yaml", "regions/eu-central-1.yaml"), *quick)
-    eventually(
+    wait_until(
         lambda: pods_on(release, *NODES) == 19 and release.is_complete(), "all pods are ready"
     )
     yield release
@@ -56,7 +57,7 @@ def drain(release: Release, nodes: Sequence[str], log: Path) -> None:
             cluster.kubectl("drain", node, *words)
             assert pods_on(release, node) == 0
             cluster.kubectl("uncordon", node)
-        eventually(release.is_complete, "all pods are ready")
+        wait_until(release.is_complete, "all pods are ready")
     fewest = watch.fewest()
     assert min(fewest[name] for name in COMPONENTS) >= 1, fewest
 
@@ -68,6 +69,6 @@ def test_three_nodes_are_drained_one_after_the_other(release: Release, tmp_path:
 def test_a_zone_lost_and_then_the_other_two_nodes_drained(
     release: Release, lost_zone: str, tmp_path: Path
 ) -> None:
-    eventually(lambda: pods_on(release, lost_zone) == 0, "nothing is left in the zone", 90)
-    eventually(release.is_complete, "all pods are ready in the other zones")
+    wait_until(lambda: pods_on(release, lost_zone) == 0, "nothing is left in the zone", 90)
+    wait_until(release.is_complete, "all pods are ready in the other zones")
     drain(release, [node for node in NODES if node != lost_zone], tmp_path / "watch")

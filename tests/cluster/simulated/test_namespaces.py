@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.support.cluster.control_plane import Cluster, CommandFailed
-from tests.support.cluster.release import eventually
 from tests.support.cluster.surroundings import apply_overlay
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("simulated cluster")
 
@@ -39,7 +39,7 @@ def namespace(namespaces: dict[str, str], cluster: Cluster) -> str:
         (quota,) = cluster.items("resourcequotas", name)
         return "used" in quota.get("status", {})
 
-    eventually(counted, "the quota counts")
+    wait_until(counted, "the quota counts")
     return name
 
 

@@ -10,8 +10,9 @@ import pytest
 from tests.support.cluster.chart import LANES, Chart
 from tests.support.cluster.control_plane import Cluster, CommandFailed
 from tests.support.cluster.readiness import ReadinessWatch, component
-from tests.support.cluster.release import Release, eventually
+from tests.support.cluster.release import Release
 from tests.support.cluster.surroundings import apply_overlay, create_secrets
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("simulated cluster")
 
@@ -69,7 +70,7 @@ def test_every_region_has_a_file_and_is_tried(chart: Chart) -> None:
 
 def test_every_region_becomes_ready_beside_the_others(regions: Mapping[str, Release]) -> None:
     for name, release in regions.items():
-        eventually(release.is_complete, f"all pods of {name} are ready")
+        wait_until(release.is_complete, f"all pods of {name} are ready")
         pods = release.pods()
         assert {component(pod) for pod in pods} == COMPONENTS
         ours = [pod for pod in pods if component(pod) != "qdrant"]
@@ -167,7 +168,7 @@ def test_a_second_release_in_the_same_namespace_leaves_the_first_alone(
     before = region.cluster.names(region.namespace)
     with ReadinessWatch(region.cluster, region.namespace, "rag", tmp_path / "watch") as watch:
         second.install(*values(chart, REGIONS[1]), *quick)
-        eventually(second.is_complete, "all pods of the second release are ready")
+        wait_until(second.is_complete, "all pods of the second release are ready")
         second.uninstall()
     assert watch.fewest() == dict.fromkeys(COMPONENTS, 3) | {"collector": 1}
     claims = {f"persistentvolumeclaim/qdrant-storage-second-qdrant-{number}" for number in range(3)}
@@ -175,7 +176,7 @@ def test_a_second_release_in_the_same_namespace_leaves_the_first_alone(
     def left() -> set[str]:
         return region.cluster.names(region.namespace) - before
 
-    eventually(lambda: left() <= claims, "what the second release made is gone")
+    wait_until(lambda: left() <= claims, "what the second release made is gone")
     assert left() == claims
 
 
@@ -195,7 +196,7 @@ def test_uninstall_leaves_only_what_holds_data(
     def unexpected() -> set[str]:
         return cluster.names(release.namespace) - expected
 
-    eventually(lambda: not unexpected(), "what the release made is gone")
+    wait_until(lambda: not unexpected(), "what the release made is gone")
     assert cluster.names(release.namespace) == expected
 
 

@@ -10,8 +10,9 @@ import pytest
 from tests.support.cluster.chart import Chart
 from tests.support.cluster.control_plane import Cluster, CommandFailed
 from tests.support.cluster.readiness import ReadinessWatch, component
-from tests.support.cluster.release import Release, eventually
+from tests.support.cluster.release import Release
 from tests.support.cluster.surroundings import apply_overlay, create_secrets
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("simulated cluster")
 
@@ -96,7 +97,7 @@ def test_a_release_whose_pods_never_become_ready_is_rolled_back_and_old_pods_ser
         bad = ["--set", "components.gateway.settings.searches=8", "--set-string", FAILS]
         with pytest.raises(CommandFailed, match="rolled back"):
             release.upgrade(*words, *bad, "--rollback-on-failure", seconds=15)
-        eventually(lambda: identities(release) == before, "only the old pods are left")
+        wait_until(lambda: identities(release) == before, "only the old pods are left")
     assert revision(release) == (number + 2, "deployed")
     assert variables(release, "gateway")["GATEWAY_SEARCHES"] == "6"
     assert watch.fewest() == READY
@@ -117,7 +118,7 @@ def test_the_index_grows_as_the_refusal_says(release: Release, words: list[str])
     cluster.kubectl(*orphan, "--namespace", release.namespace)
     assert "then upgrade with the new size" in steps
     release.upgrade(*larger)
-    eventually(release.is_complete, "the index is ready")
+    wait_until(release.is_complete, "the index is ready")
     assert identities(release)["retriever"] == before
     claim = cluster.json("get", "pvc", CLAIM, "--namespace", release.namespace)
     assert claim["spec"]["resources"]["requests"]["storage"] == "8Gi"

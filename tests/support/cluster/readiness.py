@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.cluster.control_plane import Cluster
-from tests.support.cluster.release import eventually
+from tests.support.waiting import wait_until
 
 Pod = Mapping[str, Any]
 
@@ -32,7 +32,7 @@ class ReadinessWatch:
         words = ["get", "pods", "--namespace", namespace, "--selector", selector]
         words += ["--watch", "--output-watch-events", "--output", "json"]
         self._process = self._cluster.start_kubectl(*words, log=self._log)
-        eventually(lambda: self._initial <= self._seen(), "the watch shows all pods")
+        wait_until(lambda: self._initial <= self._seen(), "the watch shows all pods")
         return self
 
     def __exit__(

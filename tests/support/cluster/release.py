@@ -1,7 +1,5 @@
 """A release of the chart in a cluster: installed, upgraded, rolled back and removed by helm."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,14 +55,6 @@ class Release:
     def is_complete(self) -> bool:
         """Whether every workload has all the pods that it wants, of its current template and ready."""
         return all(_complete(one) for one in self.workloads())
-
-
-def eventually(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
-    """Wait until a condition is true; it asks the API server, so once a second."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
-        time.sleep(1.0)
 
 
 def _waiting(seconds: int) -> list[str]:
