@@ -12,7 +12,13 @@ from urllib.parse import urlsplit
 from rag_cli.observe.http_client import HttpClient, Response, Unreachable
 from rag_cli.observe.samples import Samples, Unreadable, samples
 
-_PORTS = {"gateway": 50071, "embedder": 50072, "retriever": 50073, "generator": 50074}
+_PORTS = {
+    "gateway": 50071,
+    "embedder": 50072,
+    "retriever": 50073,
+    "generator": 50074,
+    "ingestor": 50077,
+}
 _NAMED = re.compile(r"(?:(?P<name>[\w.-]+)=)?(?P<url>https?://.+)")
 
 

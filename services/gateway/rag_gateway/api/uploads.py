@@ -1,8 +1,7 @@
-"""Streamed uploads: a header message first, then the content in pieces, up to a limit."""
+"""Documents on their way to the ingestor: checked, counted and hashed piece by piece, and not kept."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import hashlib
+from collections.abc import AsyncIterator
 
 from rag.gateway.v1 import document_service_pb2 as pb
 from rag_contract import errors
@@ -10,73 +9,51 @@ from rag_contract import errors
 _MAX_PIECE_BYTES = 2**20
 
 
-async def first(pieces: AsyncIterator[pb.UploadDocumentRequest]) -> pb.UploadDocumentRequest:
+async def first(messages: AsyncIterator[pb.UploadDocumentRequest]) -> pb.UploadDocumentRequest:
     """The first message, which is the header. Raises InvalidArgument."""
-    message = await anext(pieces, None)
+    message = await anext(messages, None)
     if message is None or message.WhichOneof("part") != "header":
         raise errors.FieldInvalid.of("header", "must come in the first message")
     return message
 
 
-class UploadBudget:
-    """The memory that the uploads of all callers may use together, in bytes."""
+class Upload:
+    """The content that follows the header of an upload, of at most `limit` bytes; it is read once.
 
-    def __init__(self, capacity: int) -> None:
-        self._available = capacity
+    `size` is the number of bytes read so far. Reading raises InvalidArgument and MessageTooLarge.
+    """
 
-    @contextmanager
-    def reservation(self) -> Iterator["UploadReservation"]:
-        """The reservation of one upload, released when the block ends."""
-        reservation = UploadReservation(self)
-        try:
-            yield reservation
-        finally:
-            self._available += reservation.size
+    def __init__(self, messages: AsyncIterator[pb.UploadDocumentRequest], limit: int) -> None:
+        self._messages = messages
+        self._limit = limit
+        self._hash = hashlib.sha256()
+        self.size = 0
 
-    def reserve(self, size: int) -> None:
-        """Reserve bytes. Raises Overloaded if fewer are available."""
-        if size > self._available:
-            raise errors.Overloaded("too many uploads at once", retry_after=2.0)
-        self._available -= size
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The content in pieces, as they arrive."""
+        async for message in self._messages:
+            _check(message)
+            self.size += len(message.content)
+            require_size(self.size, self._limit)
+            self._hash.update(message.content)
+            yield message.content
+        if not self.size:
+            raise errors.FieldInvalid.of("content", "is empty")
 
-
-@dataclass(slots=True)
-class UploadReservation:
-    """The bytes that one upload has reserved."""
-
-    budget: UploadBudget
-    size: int = 0
-
-    def grow(self, size: int) -> None:
-        """Reserve more bytes. Raises Overloaded."""
-        self.budget.reserve(size)
-        self.size += size
+    async def digest(self) -> bytes:
+        """SHA-256 of the whole content, once what has not been read yet has arrived; that is dropped."""
+        async for message in self._messages:
+            _check(message)
+            self.size += len(message.content)
+            require_size(self.size, self._limit)
+            self._hash.update(message.content)
+        return self._hash.digest()
 
 
-async def content(
-    pieces: AsyncIterator[pb.UploadDocumentRequest], limit: int, reservation: UploadReservation
-) -> bytes:
-    """The content that follows the header. Raises InvalidArgument, MessageTooLarge, Overloaded."""
-    received = bytearray()
-    try:
-        async for piece in pieces:
-            _check(piece)
-            require_size(len(received) + len(piece.content), limit)
-            reservation.grow(len(piece.content))
-            received += piece.content
-    except BaseException:
-        # The error's traceback references this frame, which would keep the bytes until garbage collection.
-        received.clear()
-        raise
-    if not received:
-        raise errors.FieldInvalid.of("content", "is empty")
-    return bytes(received)
-
-
-def _check(piece: pb.UploadDocumentRequest) -> None:
-    if piece.WhichOneof("part") != "content":
+def _check(message: pb.UploadDocumentRequest) -> None:
+    if message.WhichOneof("part") != "content":
         raise errors.FieldInvalid.of("content", "must be all that follows the header")
-    if len(piece.content) > _MAX_PIECE_BYTES:
+    if len(message.content) > _MAX_PIECE_BYTES:
         raise errors.FieldInvalid.of(
             "content", f"must come in pieces of at most {_MAX_PIECE_BYTES} bytes"
         )

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from opentelemetry import trace
 
+from rag.ingestor.v1.ingestor_service_pb2 import IngestDocumentResponse, IngestOutcome
 from rag.types.v1.grounding_pb2 import SkippedReason
 from rag_common.context import Call, Principal
 from rag_common.observability import tracing
@@ -13,7 +14,6 @@ from rag_common.observability.redaction import redact
 from rag_contract import errors
 from rag_gateway.answering.model import Question, Retrieval
 from rag_gateway.answering.service import AnswerResult, GeneratedAnswer, SearchResult
-from rag_gateway.ingestion.service import IngestResult
 from rag_gateway.telemetry.metrics import GatewayMetrics
 
 # Shorter waits, in seconds, get no span of their own.
@@ -85,14 +85,15 @@ class AnswerRecorder:
         trace.get_current_span().add_event("end")
 
     @contextmanager
-    def ingesting(self, size: int) -> Iterator[Callable[[IngestResult], None]]:
-        """Time the ingestion of a document; the block passes its result to the yielded function."""
+    def ingesting(self) -> Iterator[Callable[[IngestDocumentResponse, int], None]]:
+        """Time an ingestion; the block passes its result and its number of bytes to the yielded function."""
         began = time.monotonic()
         outcome = "failed"
 
-        def record(result: IngestResult) -> None:
+        def record(result: IngestDocumentResponse, size: int) -> None:
             nonlocal outcome
-            outcome = result.outcome.value
+            name: str = IngestOutcome.Name(result.outcome)
+            outcome = name.removeprefix("INGEST_OUTCOME_").lower()
             self._metrics.ingest_bytes.inc(size)
             self._metrics.ingest_chunks.inc(result.document.passage_count)
 
