@@ -87,12 +87,14 @@ def test_a_bad_release_gets_no_calls_after_two_minutes_at_most(
     wide: Region, prometheus: Path, tmp_path: Path, record_testsuite_property: Any
 ) -> None:
     tokens = {"employees": wide.token()}
-    with reads(wide.cluster, tmp_path / "load", wide.target, tokens, rate=20) as load:
+    # Only answers can be degraded.
+    answers = {"rate": 20, "methods": ["Answer"]}
+    with reads(wide.cluster, tmp_path / "load", wide.target, tokens, **answers) as load:
         wide.install(
             canary__enabled=True,
             canary__prometheus=URL,
             canary__analysis={"steps": STEPS, "interval": 2, "linger_seconds": 5},
-            # No answer of the canary gets to its generator: it quotes the first passage.
+            # The canary gives its generator no time: it quotes the first passage, or has no time left either.
             canary__settings={"gateway": {"generate_timeout": 0.001}},
         )
         began = time.monotonic()
@@ -114,7 +116,9 @@ def test_a_bad_release_gets_no_calls_after_two_minutes_at_most(
     )
     assert took < TWO_MINUTES
     assert touched < 0.01 * every
-    # Pods that start take the node's two cores: then gateways refuse some searches, with a time to come back.
-    assert not [line for line in outcome.failures if "ResourceExhausted" not in line]
+    # Only what the canary answered may have failed. But pods that start take the node's two cores: then gateways
+    # refuse some searches, with a time to come back.
+    failed = [line for line in outcome.failures if "ResourceExhausted" not in line]
+    assert len(failed) <= touched, failed
     wide.install(canary__enabled=False)
     wait_until(lambda: not wide.pods("gateway", "canary"), "the lanes are gone")

@@ -46,8 +46,8 @@ def test_the_trace_reaches_every_process(region: Region, trace: str, tempo: str)
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_each_log_has_the_call_and_the_region(region: Region, trace: str, service: str) -> None:
-    [pod] = region.pods(service)
-    lines = [json.loads(line) for line in region.logs(pod.name).splitlines()]
+    logs = [region.logs(pod.name) for pod in region.pods(service)]
+    lines = [json.loads(line) for log in logs for line in log.splitlines()]
     calls = [line for line in lines if line.get("trace_id") == trace and line["event"] == "call"]
     assert calls, service
     assert {line["region"] for line in calls} == {"laptop"}
@@ -59,10 +59,10 @@ def test_the_edge_s_log_has_the_call(region: Region, trace: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_metrics_are_served_with_the_region(region: Region, service: str) -> None:
-    [pod] = region.pods(service)
     facts = yaml.safe_load((region.chart / "files" / "components.yaml").read_text("utf-8"))[service]
-    page = region.fetch(pod, facts["ports"]["http"], "/metrics")
-    assert re.search(r'rag_rpc_server_duration_seconds_count\{[^}]*region="laptop"', page)
+    for pod in region.pods(service):
+        page = region.fetch(pod, facts["ports"]["http"], "/metrics")
+        assert re.search(r'rag_rpc_server_duration_seconds_count\{[^}]*region="laptop"', page)
 
 
 def graph() -> dict[Endpoint, set[str]]:

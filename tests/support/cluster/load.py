@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,9 +68,14 @@ def _only_child(pid: int) -> int:
 
 @contextmanager
 def reads(
-    cluster: Cluster, folder: Path, target: str, tokens: Mapping[str, str], rate: int = 6
+    cluster: Cluster,
+    folder: Path,
+    target: str,
+    tokens: Mapping[str, str],
+    rate: int = 6,
+    methods: Sequence[str] = ("Search", "Answer"),
 ) -> Iterator[Load]:
-    """Search and Answer, `rate` calls a second, over connections that change often.
+    """Calls of the methods in turn, `rate` a second, over connections that change often.
 
     `tokens` are by tenant. After the block the load has ended and `result` is set.
     """
@@ -81,6 +86,7 @@ def reads(
         "DESCRIPTORS": str(DESCRIPTORS),
         "SUMMARY": str(folder / "summary.json"),
         "RATE": str(rate),
+        "METHODS": json.dumps(methods),
     }
     words = [word for name, value in inputs.items() for word in ("-e", f"{name}={value}")]
     k6 = tool("k6", "make test")

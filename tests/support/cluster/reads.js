@@ -1,4 +1,4 @@
-// Reads of a region at a constant rate: a Search or an Answer each, every connection for two calls.
+// Reads of a region at a constant rate, by the METHODS in turn, every connection for two calls.
 import grpc from 'k6/net/grpc';
 import exec from 'k6/execution';
 import { Counter } from 'k6/metrics';
@@ -6,6 +6,7 @@ import { Counter } from 'k6/metrics';
 const client = new grpc.Client();
 client.loadProtoset(__ENV.DESCRIPTORS);
 const tokens = JSON.parse(__ENV.TOKENS);
+const methods = JSON.parse(__ENV.METHODS);
 const answered = new Counter('answered');
 const failed = new Counter('failed');
 const topics = ['연차휴가 이월', '출장비 정산 기한', '비밀번호 변경 주기', 'remote work days', 'expense limit for meals'];
@@ -22,7 +23,7 @@ export const options = {
 
 export default () => {
   const number = exec.scenario.iterationInTest;
-  const method = number % 2 ? 'Answer' : 'Search';
+  const method = methods[number % methods.length];
   const began = Date.now();
   try {
     if (__ITER % 2 === 0) client.connect(__ENV.TARGET, { timeout: '10s' });
