@@ -34,7 +34,7 @@ from tests.support.parts import tool
 from tests.support.vault.fixtures import entrance
 from tests.support.waiting import until
 
-SERVICES = ("embedder", "retriever", "generator", "gateway")
+SERVICES = ("embedder", "retriever", "generator", "ingestor", "gateway")
 QUICK, ENDLESS = "quick", "endless"
 LLM_PATH, REDIS_PATH = "rag/generator/llm", "rag/gateway/redis"
 

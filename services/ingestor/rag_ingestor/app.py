@@ -49,6 +49,7 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
         index = Retriever(retriever, stream_timeout=settings.ingest_timeout)
         chunks = Embedder(embedder, stream_timeout=settings.ingest_timeout)
         servicer = IngestorServicer(
+            splitter,
             IngestionService(splitter, chunks, index, slots=settings.slots),
             index,
             UploadBudget(settings.document_bytes),

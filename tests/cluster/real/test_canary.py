@@ -116,7 +116,7 @@ def test_a_bad_release_gets_no_calls_after_two_minutes_at_most(
     )
     assert took < TWO_MINUTES
     assert touched < 0.01 * every
-    # Only what the canary answered may have failed. But pods that start take the node's two cores: then gateways
+    # Only what the canary answered may have failed. But pods that start take both cores: then gateways
     # refuse some searches, with a time to come back.
     failed = [line for line in outcome.failures if "ResourceExhausted" not in line]
     assert len(failed) <= touched, failed

@@ -15,7 +15,7 @@ from tests.support.cluster.region import Region
 from tests.support.waiting import wait_until
 
 SERVICES = {"gateway": 50071, "embedder": 50072, "retriever": 50073, "generator": 50074}
-COMPONENTS = ("gateway", "embedder", "retriever", "generator", "edge")
+COMPONENTS = ("gateway", "embedder", "retriever", "generator", "ingestor", "edge")
 
 
 @pytest.fixture

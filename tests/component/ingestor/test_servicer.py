@@ -134,6 +134,22 @@ async def test_all_documents_together_have_a_budget_that_is_given_back() -> None
         await service.stub.IngestDocument(parts(header(document_id="more"), text))
 
 
+async def test_a_file_is_split_and_not_stored(service: Ingesting) -> None:
+    messages = [pb.SplitDocumentRequest(header=pb.SplitHeader(filename="leave.md"))]
+    messages += [
+        pb.SplitDocumentRequest(content=TEXT[at : at + 1000]) for at in range(0, len(TEXT), 1000)
+    ]
+    replies = [reply async for reply in service.stub.SplitDocument(messages)]
+    outline = replies[0].outline
+    chunks = [one for reply in replies[1:] for one in reply.chunks.chunks]
+    assert (outline.title, outline.media_type) == ("휴가", "text/markdown")
+    assert outline.chunk_count == len(chunks) > 1
+    assert [one.ordinal for one in chunks] == list(range(len(chunks)))
+    assert all(one.span.end - one.span.start == len(one.text) for one in chunks)
+    assert all(one.span.end_byte - one.span.start_byte == len(one.text.encode()) for one in chunks)
+    assert not service.repository.kept
+
+
 async def test_the_media_types_are_those_that_are_read(service: Ingesting) -> None:
     listed = (await service.stub.ListMediaTypes(pb.ListMediaTypesRequest())).media_types
     files = {

@@ -14,8 +14,8 @@ from rag_ingestor.chunking.chunks import ChunkSettings, SourceFile, split
 from rag_ingestor.parsing import reasons
 from rag_ingestor.parsing.parse import Limits
 from rag_ingestor.sandbox.pool import SplitterPool, WorkerSettings
-from tests.support.processes import alive, arguments, children
 from tests.support.ingestor import documents, hostile
+from tests.support.processes import alive, arguments, children
 
 MARKDOWN = SourceFile("# 휴가\n\n연차는 15일이다.\n".encode(), "a.md")
 _WORKER = "rag_ingestor.sandbox.worker"

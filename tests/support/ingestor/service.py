@@ -79,6 +79,7 @@ async def ingesting(max_bytes: int = MAX_BYTES) -> AsyncIterator[Ingesting]:
     """A stub of the service; all documents together may have four times `max_bytes`."""
     repository, embedding = Repository(), FakeEmbedding()
     servicer = IngestorServicer(
+        Here(),
         IngestionService(Here(), embedding, repository, slots=8),
         repository,
         UploadBudget(max_bytes),

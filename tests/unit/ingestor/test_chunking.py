@@ -14,8 +14,8 @@ from rag_ingestor.parsing.parse import parse
 from rag_ingestor.parsing.parsed import Parsed
 from rag_retriever.index.model import Chunk
 from tests.support.fuzz import examples
-from tests.support.ingestor.documents import KOREAN
 from tests.support.ingestor import documents
+from tests.support.ingestor.documents import KOREAN
 
 SMALL = ChunkSettings(target_tokens=40, max_tokens=60, overlap_tokens=12, min_tokens=8)
 

@@ -10,8 +10,8 @@ from rag_contract.errors import InvalidArgument
 from rag_ingestor.parsing import reasons
 from rag_ingestor.parsing.parse import Kind, Limits, Parsed, parse
 from rag_ingestor.parsing.parsed import DOCX, HTML, MARKDOWN, PDF, PLAIN
-from tests.support.ingestor.documents import KOREAN
 from tests.support.ingestor import documents, hostile
+from tests.support.ingestor.documents import KOREAN
 
 
 def reason(

@@ -84,9 +84,7 @@ class DocumentServicer(DocumentServiceServicer):
             yield request.content
 
         async def work() -> pb.IngestDocumentResponse:
-            with self._recorder.ingesting() as record:
-                result = await self._documents.ingest(permit.tenant, header, pieces())
-                record(result, len(request.content))
+            result = await self._ingest(permit.tenant, header, pieces())
             return pb.IngestDocumentResponse(**_fields(result, permit.call))
 
         response = pb.IngestDocumentResponse
@@ -109,15 +107,31 @@ class DocumentServicer(DocumentServiceServicer):
         upload = uploads.Upload(request_iterator, self._sizes.upload)
 
         async def work() -> pb.UploadDocumentResponse:
-            with self._recorder.ingesting() as record:
-                result = await self._documents.ingest(permit.tenant, header, upload.pieces())
-                record(result, upload.size)
+            result = await self._ingest(permit.tenant, header, upload.pieces())
             return pb.UploadDocumentResponse(**_fields(result, permit.call))
 
         response = pb.UploadDocumentResponse
         return await self._guard.idempotent(
             "UploadDocument", permit, first.header, work, response, upload.digest
         )
+
+    async def _ingest(
+        self, tenant: str, header: ingestor.IngestHeader, content: AsyncIterator[bytes]
+    ) -> ingestor.IngestDocumentResponse:
+        size = 0
+
+        async def counted() -> AsyncIterator[bytes]:
+            nonlocal size
+            async for piece in content:
+                size += len(piece)
+                yield piece
+
+        with self._recorder.ingesting() as record:
+            result = await self._documents.ingest(tenant, header, counted())
+            name = pb.IngestOutcome.Name(_OUTCOMES[result.outcome])
+            outcome = name.removeprefix("INGEST_OUTCOME_").lower()
+            record(outcome, size, result.document.passage_count)
+        return result
 
     async def GetDocument(
         self, request: pb.GetDocumentRequest, context: Context

@@ -20,33 +20,30 @@ async def first(messages: AsyncIterator[pb.UploadDocumentRequest]) -> pb.UploadD
 class Upload:
     """The content that follows the header of an upload, of at most `limit` bytes; it is read once.
 
-    `size` is the number of bytes read so far. Reading raises InvalidArgument and MessageTooLarge.
+    Reading raises InvalidArgument and MessageTooLarge.
     """
 
     def __init__(self, messages: AsyncIterator[pb.UploadDocumentRequest], limit: int) -> None:
         self._messages = messages
         self._limit = limit
         self._hash = hashlib.sha256()
-        self.size = 0
+        self._size = 0
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The content in pieces, as they arrive."""
         async for message in self._messages:
             _check(message)
-            self.size += len(message.content)
-            require_size(self.size, self._limit)
+            self._size += len(message.content)
+            require_size(self._size, self._limit)
             self._hash.update(message.content)
             yield message.content
-        if not self.size:
+        if not self._size:
             raise errors.FieldInvalid.of("content", "is empty")
 
     async def digest(self) -> bytes:
         """SHA-256 of the whole content, once what has not been read yet has arrived; that is dropped."""
-        async for message in self._messages:
-            _check(message)
-            self.size += len(message.content)
-            require_size(self.size, self._limit)
-            self._hash.update(message.content)
+        async for _ in self.pieces():
+            pass
         return self._hash.digest()
 
 

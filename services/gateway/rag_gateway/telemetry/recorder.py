@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 from opentelemetry import trace
 
-from rag.ingestor.v1.ingestor_service_pb2 import IngestDocumentResponse, IngestOutcome
 from rag.types.v1.grounding_pb2 import SkippedReason
 from rag_common.context import Call, Principal
 from rag_common.observability import tracing
@@ -85,17 +84,16 @@ class AnswerRecorder:
         trace.get_current_span().add_event("end")
 
     @contextmanager
-    def ingesting(self) -> Iterator[Callable[[IngestDocumentResponse, int], None]]:
-        """Time an ingestion; the block passes its result and its number of bytes to the yielded function."""
+    def ingesting(self) -> Iterator[Callable[[str, int, int], None]]:
+        """Time an ingestion; the block passes its outcome, bytes and passages to the yielded function."""
         began = time.monotonic()
         outcome = "failed"
 
-        def record(result: IngestDocumentResponse, size: int) -> None:
+        def record(result: str, size: int, passages: int) -> None:
             nonlocal outcome
-            name: str = IngestOutcome.Name(result.outcome)
-            outcome = name.removeprefix("INGEST_OUTCOME_").lower()
+            outcome = result
             self._metrics.ingest_bytes.inc(size)
-            self._metrics.ingest_chunks.inc(result.document.passage_count)
+            self._metrics.ingest_chunks.inc(passages)
 
         try:
             yield record

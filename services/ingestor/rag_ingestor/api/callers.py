@@ -12,6 +12,7 @@ CALLERS = {
     _SERVICE + "ListDocuments": _GATEWAY,
     _SERVICE + "ListPassages": _GATEWAY,
     _SERVICE + "DeleteDocument": _GATEWAY,
-    # Operators may ask what can be read, but never for a tenant's documents.
+    # Operators may see how a file of their own is read, but never a tenant's documents.
+    _SERVICE + "SplitDocument": only("operator"),
     _SERVICE + "ListMediaTypes": only("gateway", "operator"),
 }

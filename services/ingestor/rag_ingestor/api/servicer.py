@@ -12,8 +12,16 @@ from rag.types.v1.passage_pb2 import Passage
 from rag_common.grpc.types import Context
 from rag_contract import errors
 from rag_contract.durations import set_seconds
-from rag_ingestor.api.uploads import UploadBudget, header
-from rag_ingestor.pipeline.service import DocumentSpec, IngestionService, IngestResult, Outcome
+from rag_ingestor.api.uploads import UploadBudget, read_header
+from rag_ingestor.chunking.chunks import SourceFile
+from rag_ingestor.clients.messages import text_chunk
+from rag_ingestor.pipeline.service import (
+    DocumentSpec,
+    FileSplitter,
+    IngestionService,
+    IngestResult,
+    Outcome,
+)
 
 _OUTCOMES = {
     Outcome.CREATED: pb.INGEST_OUTCOME_CREATED,
@@ -21,6 +29,7 @@ _OUTCOMES = {
     Outcome.UNCHANGED: pb.INGEST_OUTCOME_UNCHANGED,
 }
 _MAX_PAGE_SIZE = 1000
+_CHUNKS_PER_MESSAGE = 16
 
 
 class DocumentRepository(Protocol):
@@ -44,11 +53,13 @@ class IngestorServicer(IngestorServiceServicer):
 
     def __init__(
         self,
+        splitter: FileSplitter,
         ingestion: IngestionService,
         documents: DocumentRepository,
         budget: UploadBudget,
         media_types: Sequence[str],
     ) -> None:
+        self._splitter = splitter
         self._ingestion = ingestion
         self._documents = documents
         self._budget = budget
@@ -59,12 +70,32 @@ class IngestorServicer(IngestorServiceServicer):
         request_iterator: AsyncIterator[pb.IngestDocumentRequest],
         context: Context,
     ) -> pb.IngestDocumentResponse:
-        head = await header(request_iterator)
+        head: pb.IngestHeader = await read_header(request_iterator)
         _require(head, "tenant_id", "collection", prefix="header.")
         with self._budget.upload() as upload:
             content = await upload.read(request_iterator)
             result = await self._ingestion.ingest(head.tenant_id, _spec(head), content)
         return _response(result)
+
+    async def SplitDocument(
+        self,
+        request_iterator: AsyncIterator[pb.SplitDocumentRequest],
+        context: Context,
+    ) -> AsyncIterator[pb.SplitDocumentResponse]:
+        head: pb.SplitHeader = await read_header(request_iterator)
+        with self._budget.upload() as upload:
+            content = await upload.read(request_iterator)
+            split = await self._splitter.split(SourceFile(content, head.filename, head.media_type))
+        outline = pb.Outline(
+            title=split.title,
+            media_type=split.media_type,
+            character_count=len(split.text),
+            chunk_count=len(split.chunks),
+        )
+        yield pb.SplitDocumentResponse(outline=outline)
+        for start in range(0, len(split.chunks), _CHUNKS_PER_MESSAGE):
+            chunks = [text_chunk(one) for one in split.chunks[start : start + _CHUNKS_PER_MESSAGE]]
+            yield pb.SplitDocumentResponse(chunks=pb.ChunkBatch(chunks=chunks))
 
     async def GetDocument(
         self, request: pb.GetDocumentRequest, context: Context

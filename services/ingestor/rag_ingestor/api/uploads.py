@@ -2,14 +2,15 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from rag.ingestor.v1 import ingestor_service_pb2 as pb
 from rag_contract import errors
 
-Messages = AsyncIterator[pb.IngestDocumentRequest]
+# Each has either a header or some content.
+Messages = AsyncIterator[Any]
 
 
-async def header(messages: Messages) -> pb.IngestHeader:
+async def read_header(messages: Messages) -> Any:
     """The header, which is the first message. Raises InvalidArgument."""
     first = await anext(messages, None)
     if first is None or first.WhichOneof("part") != "header":

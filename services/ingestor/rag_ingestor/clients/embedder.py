@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 
 from rag.embedder.v1 import embedder_service_pb2 as pb
 from rag.embedder.v1.embedder_service_pb2_grpc import EmbedderServiceStub
-from rag.retriever.v1.retriever_service_pb2 import TextChunk, VectorChunk
-from rag.types.v1.passage_pb2 import TextSpan
+from rag.retriever.v1.retriever_service_pb2 import VectorChunk
 from rag_common.grpc.peer import Peer
 from rag_ingestor.chunking.model import Chunk
+from rag_ingestor.clients.messages import text_chunk
 
 _BATCH = 16
 
@@ -48,7 +48,7 @@ class Embedder:
         async for reply in replies:
             pairs = zip(next(sent), reply.batch.embeddings, strict=True)
             yield [
-                VectorChunk(chunk=_text_chunk(chunk), dense=item.dense, sparse=item.sparse)
+                VectorChunk(chunk=text_chunk(chunk), dense=item.dense, sparse=item.sparse)
                 for chunk, item in pairs
             ]
 
@@ -57,16 +57,3 @@ def _in_context(title: str, chunk: Chunk) -> str:
     """The chunk's text below its title and headings, which give it context."""
     headings = [heading for heading in chunk.headings if heading != title]
     return "\n".join(part for part in (title, " > ".join(headings), chunk.text) if part)
-
-
-def _text_chunk(chunk: Chunk) -> TextChunk:
-    span = TextSpan(
-        start=chunk.start, end=chunk.end, start_byte=chunk.start_byte, end_byte=chunk.end_byte
-    )
-    return TextChunk(
-        ordinal=chunk.ordinal,
-        text=chunk.text,
-        headings=chunk.headings,
-        span=span,
-        page=chunk.page,
-    )

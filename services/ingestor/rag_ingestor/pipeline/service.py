@@ -6,9 +6,8 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-from rag.retriever.v1.retriever_service_pb2 import VectorChunk
 from rag.types.v1.document_pb2 import Document
 from rag_common.timings import StageTimings
 from rag_contract import errors
@@ -18,6 +17,9 @@ from rag_ingestor.chunking.model import Chunk
 # Part of every document's version. Increment it when a change of parsing or splitting changes the chunks,
 # so that unchanged documents are ingested again.
 _PIPELINE_VERSION = "2"
+
+# What the embedder's client hands to the store's, unread.
+EmbeddedChunks: TypeAlias = Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,7 @@ class FileSplitter(Protocol):
 class ChunkEmbedder(Protocol):
     """Embeds batches of chunks, in order."""
 
-    def chunks(
-        self, title: str, chunks: Sequence[Chunk]
-    ) -> AsyncIterator[Sequence[VectorChunk]]: ...
+    def chunks(self, title: str, chunks: Sequence[Chunk]) -> AsyncIterator[EmbeddedChunks]: ...
 
     async def fingerprint(self) -> str: ...
 
@@ -90,7 +90,7 @@ class DocumentStore(Protocol):
         tenant: str,
         document: Document,
         fingerprint: str,
-        batches: AsyncIterator[Sequence[VectorChunk]],
+        batches: AsyncIterator[EmbeddedChunks],
     ) -> StoredDocument:
         """Store the chunks. Raises DocumentConflict if another call changed the document meanwhile."""
         ...

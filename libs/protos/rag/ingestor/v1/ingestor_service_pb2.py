@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
+from rag.retriever.v1 import retriever_service_pb2 as rag_dot_retriever_dot_v1_dot_retriever__service__pb2
 from rag.types.v1 import document_pb2 as rag_dot_types_dot_v1_dot_document__pb2
 from rag.types.v1 import passage_pb2 as rag_dot_types_dot_v1_dot_passage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&rag/ingestor/v1/ingestor_service.proto\x12\x0frag.ingestor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1brag/types/v1/document.proto\x1a\x1arag/types/v1/passage.proto\"c\n\x15IngestDocumentRequest\x12/\n\x06header\x18\x01 \x01(\x0b\x32\x1d.rag.ingestor.v1.IngestHeaderH\x00\x12\x11\n\x07\x63ontent\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\xb7\x01\n\x0cIngestHeader\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0b\n\x03uri\x18\x05 \x01(\t\x12\x10\n\x08\x66ilename\x18\x06 \x01(\t\x12\x12\n\nmedia_type\x18\x07 \x01(\t\x12)\n\x08metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xa2\x01\n\x16IngestDocumentResponse\x12(\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x16.rag.types.v1.Document\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x1e.rag.ingestor.v1.IngestOutcome\x12-\n\x07timings\x18\x03 \x03(\x0b\x32\x1c.rag.ingestor.v1.StageTiming\"I\n\x0bStageTiming\x12\r\n\x05stage\x18\x01 \x01(\t\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"P\n\x12GetDocumentRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\"?\n\x13GetDocumentResponse\x12(\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x16.rag.types.v1.Document\"d\n\x14ListDocumentsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"[\n\x15ListDocumentsResponse\x12)\n\tdocuments\x18\x01 \x03(\x0b\x32\x16.rag.types.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"{\n\x13ListPassagesRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12\x15\n\rfirst_ordinal\x18\x04 \x01(\r\x12\x11\n\tpage_size\x18\x05 \x01(\r\"?\n\x14ListPassagesResponse\x12\'\n\x08passages\x18\x01 \x03(\x0b\x32\x15.rag.types.v1.Passage\"S\n\x15\x44\x65leteDocumentRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\"2\n\x16\x44\x65leteDocumentResponse\x12\x18\n\x10\x64\x65leted_passages\x18\x01 \x01(\r\"\x17\n\x15ListMediaTypesRequest\"-\n\x16ListMediaTypesResponse\x12\x13\n\x0bmedia_types\x18\x01 \x03(\t*\x86\x01\n\rIngestOutcome\x12\x1e\n\x1aINGEST_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16INGEST_OUTCOME_CREATED\x10\x01\x12\x1b\n\x17INGEST_OUTCOME_REPLACED\x10\x02\x12\x1c\n\x18INGEST_OUTCOME_UNCHANGED\x10\x03\x32\xf1\x04\n\x0fIngestorService\x12h\n\x0eIngestDocument\x12&.rag.ingestor.v1.IngestDocumentRequest\x1a\'.rag.ingestor.v1.IngestDocumentResponse\"\x03\x90\x02\x02(\x01\x12]\n\x0bGetDocument\x12#.rag.ingestor.v1.GetDocumentRequest\x1a$.rag.ingestor.v1.GetDocumentResponse\"\x03\x90\x02\x01\x12\x63\n\rListDocuments\x12%.rag.ingestor.v1.ListDocumentsRequest\x1a&.rag.ingestor.v1.ListDocumentsResponse\"\x03\x90\x02\x01\x12`\n\x0cListPassages\x12$.rag.ingestor.v1.ListPassagesRequest\x1a%.rag.ingestor.v1.ListPassagesResponse\"\x03\x90\x02\x01\x12\x66\n\x0e\x44\x65leteDocument\x12&.rag.ingestor.v1.DeleteDocumentRequest\x1a\'.rag.ingestor.v1.DeleteDocumentResponse\"\x03\x90\x02\x02\x12\x66\n\x0eListMediaTypes\x12&.rag.ingestor.v1.ListMediaTypesRequest\x1a\'.rag.ingestor.v1.ListMediaTypesResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&rag/ingestor/v1/ingestor_service.proto\x12\x0frag.ingestor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a(rag/retriever/v1/retriever_service.proto\x1a\x1brag/types/v1/document.proto\x1a\x1arag/types/v1/passage.proto\"c\n\x15IngestDocumentRequest\x12/\n\x06header\x18\x01 \x01(\x0b\x32\x1d.rag.ingestor.v1.IngestHeaderH\x00\x12\x11\n\x07\x63ontent\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\xb7\x01\n\x0cIngestHeader\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0b\n\x03uri\x18\x05 \x01(\t\x12\x10\n\x08\x66ilename\x18\x06 \x01(\t\x12\x12\n\nmedia_type\x18\x07 \x01(\t\x12)\n\x08metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xa2\x01\n\x16IngestDocumentResponse\x12(\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x16.rag.types.v1.Document\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x1e.rag.ingestor.v1.IngestOutcome\x12-\n\x07timings\x18\x03 \x03(\x0b\x32\x1c.rag.ingestor.v1.StageTiming\"I\n\x0bStageTiming\x12\r\n\x05stage\x18\x01 \x01(\t\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"a\n\x14SplitDocumentRequest\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.rag.ingestor.v1.SplitHeaderH\x00\x12\x11\n\x07\x63ontent\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"3\n\x0bSplitHeader\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\"{\n\x15SplitDocumentResponse\x12+\n\x07outline\x18\x01 \x01(\x0b\x32\x18.rag.ingestor.v1.OutlineH\x00\x12-\n\x06\x63hunks\x18\x02 \x01(\x0b\x32\x1b.rag.ingestor.v1.ChunkBatchH\x00\x42\x06\n\x04part\"Z\n\x07Outline\x12\r\n\x05title\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x17\n\x0f\x63haracter_count\x18\x03 \x01(\r\x12\x13\n\x0b\x63hunk_count\x18\x04 \x01(\r\"9\n\nChunkBatch\x12+\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\x1b.rag.retriever.v1.TextChunk\"P\n\x12GetDocumentRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\"?\n\x13GetDocumentResponse\x12(\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x16.rag.types.v1.Document\"d\n\x14ListDocumentsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"[\n\x15ListDocumentsResponse\x12)\n\tdocuments\x18\x01 \x03(\x0b\x32\x16.rag.types.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"{\n\x13ListPassagesRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12\x15\n\rfirst_ordinal\x18\x04 \x01(\r\x12\x11\n\tpage_size\x18\x05 \x01(\r\"?\n\x14ListPassagesResponse\x12\'\n\x08passages\x18\x01 \x03(\x0b\x32\x15.rag.types.v1.Passage\"S\n\x15\x44\x65leteDocumentRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\"2\n\x16\x44\x65leteDocumentResponse\x12\x18\n\x10\x64\x65leted_passages\x18\x01 \x01(\r\"\x17\n\x15ListMediaTypesRequest\"-\n\x16ListMediaTypesResponse\x12\x13\n\x0bmedia_types\x18\x01 \x03(\t*\x86\x01\n\rIngestOutcome\x12\x1e\n\x1aINGEST_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16INGEST_OUTCOME_CREATED\x10\x01\x12\x1b\n\x17INGEST_OUTCOME_REPLACED\x10\x02\x12\x1c\n\x18INGEST_OUTCOME_UNCHANGED\x10\x03\x32\xda\x05\n\x0fIngestorService\x12h\n\x0eIngestDocument\x12&.rag.ingestor.v1.IngestDocumentRequest\x1a\'.rag.ingestor.v1.IngestDocumentResponse\"\x03\x90\x02\x02(\x01\x12g\n\rSplitDocument\x12%.rag.ingestor.v1.SplitDocumentRequest\x1a&.rag.ingestor.v1.SplitDocumentResponse\"\x03\x90\x02\x01(\x01\x30\x01\x12]\n\x0bGetDocument\x12#.rag.ingestor.v1.GetDocumentRequest\x1a$.rag.ingestor.v1.GetDocumentResponse\"\x03\x90\x02\x01\x12\x63\n\rListDocuments\x12%.rag.ingestor.v1.ListDocumentsRequest\x1a&.rag.ingestor.v1.ListDocumentsResponse\"\x03\x90\x02\x01\x12`\n\x0cListPassages\x12$.rag.ingestor.v1.ListPassagesRequest\x1a%.rag.ingestor.v1.ListPassagesResponse\"\x03\x90\x02\x01\x12\x66\n\x0e\x44\x65leteDocument\x12&.rag.ingestor.v1.DeleteDocumentRequest\x1a\'.rag.ingestor.v1.DeleteDocumentResponse\"\x03\x90\x02\x02\x12\x66\n\x0eListMediaTypes\x12&.rag.ingestor.v1.ListMediaTypesRequest\x1a\'.rag.ingestor.v1.ListMediaTypesResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INGESTORSERVICE'].methods_by_name['IngestDocument']._loaded_options = None
   _globals['_INGESTORSERVICE'].methods_by_name['IngestDocument']._serialized_options = b'\220\002\002'
+  _globals['_INGESTORSERVICE'].methods_by_name['SplitDocument']._loaded_options = None
+  _globals['_INGESTORSERVICE'].methods_by_name['SplitDocument']._serialized_options = b'\220\002\001'
   _globals['_INGESTORSERVICE'].methods_by_name['GetDocument']._loaded_options = None
   _globals['_INGESTORSERVICE'].methods_by_name['GetDocument']._serialized_options = b'\220\002\001'
   _globals['_INGESTORSERVICE'].methods_by_name['ListDocuments']._loaded_options = None
@@ -47,36 +50,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INGESTORSERVICE'].methods_by_name['DeleteDocument']._serialized_options = b'\220\002\002'
   _globals['_INGESTORSERVICE'].methods_by_name['ListMediaTypes']._loaded_options = None
   _globals['_INGESTORSERVICE'].methods_by_name['ListMediaTypes']._serialized_options = b'\220\002\001'
-  _globals['_INGESTOUTCOME']._serialized_start=1447
-  _globals['_INGESTOUTCOME']._serialized_end=1581
-  _globals['_INGESTDOCUMENTREQUEST']._serialized_start=178
-  _globals['_INGESTDOCUMENTREQUEST']._serialized_end=277
-  _globals['_INGESTHEADER']._serialized_start=280
-  _globals['_INGESTHEADER']._serialized_end=463
-  _globals['_INGESTDOCUMENTRESPONSE']._serialized_start=466
-  _globals['_INGESTDOCUMENTRESPONSE']._serialized_end=628
-  _globals['_STAGETIMING']._serialized_start=630
-  _globals['_STAGETIMING']._serialized_end=703
-  _globals['_GETDOCUMENTREQUEST']._serialized_start=705
-  _globals['_GETDOCUMENTREQUEST']._serialized_end=785
-  _globals['_GETDOCUMENTRESPONSE']._serialized_start=787
-  _globals['_GETDOCUMENTRESPONSE']._serialized_end=850
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=852
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=952
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=954
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1045
-  _globals['_LISTPASSAGESREQUEST']._serialized_start=1047
-  _globals['_LISTPASSAGESREQUEST']._serialized_end=1170
-  _globals['_LISTPASSAGESRESPONSE']._serialized_start=1172
-  _globals['_LISTPASSAGESRESPONSE']._serialized_end=1235
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1237
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=1320
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=1322
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=1372
-  _globals['_LISTMEDIATYPESREQUEST']._serialized_start=1374
-  _globals['_LISTMEDIATYPESREQUEST']._serialized_end=1397
-  _globals['_LISTMEDIATYPESRESPONSE']._serialized_start=1399
-  _globals['_LISTMEDIATYPESRESPONSE']._serialized_end=1444
-  _globals['_INGESTORSERVICE']._serialized_start=1584
-  _globals['_INGESTORSERVICE']._serialized_end=2209
+  _globals['_INGESTOUTCOME']._serialized_start=1917
+  _globals['_INGESTOUTCOME']._serialized_end=2051
+  _globals['_INGESTDOCUMENTREQUEST']._serialized_start=220
+  _globals['_INGESTDOCUMENTREQUEST']._serialized_end=319
+  _globals['_INGESTHEADER']._serialized_start=322
+  _globals['_INGESTHEADER']._serialized_end=505
+  _globals['_INGESTDOCUMENTRESPONSE']._serialized_start=508
+  _globals['_INGESTDOCUMENTRESPONSE']._serialized_end=670
+  _globals['_STAGETIMING']._serialized_start=672
+  _globals['_STAGETIMING']._serialized_end=745
+  _globals['_SPLITDOCUMENTREQUEST']._serialized_start=747
+  _globals['_SPLITDOCUMENTREQUEST']._serialized_end=844
+  _globals['_SPLITHEADER']._serialized_start=846
+  _globals['_SPLITHEADER']._serialized_end=897
+  _globals['_SPLITDOCUMENTRESPONSE']._serialized_start=899
+  _globals['_SPLITDOCUMENTRESPONSE']._serialized_end=1022
+  _globals['_OUTLINE']._serialized_start=1024
+  _globals['_OUTLINE']._serialized_end=1114
+  _globals['_CHUNKBATCH']._serialized_start=1116
+  _globals['_CHUNKBATCH']._serialized_end=1173
+  _globals['_GETDOCUMENTREQUEST']._serialized_start=1175
+  _globals['_GETDOCUMENTREQUEST']._serialized_end=1255
+  _globals['_GETDOCUMENTRESPONSE']._serialized_start=1257
+  _globals['_GETDOCUMENTRESPONSE']._serialized_end=1320
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1322
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1422
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1424
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1515
+  _globals['_LISTPASSAGESREQUEST']._serialized_start=1517
+  _globals['_LISTPASSAGESREQUEST']._serialized_end=1640
+  _globals['_LISTPASSAGESRESPONSE']._serialized_start=1642
+  _globals['_LISTPASSAGESRESPONSE']._serialized_end=1705
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1707
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=1790
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=1792
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=1842
+  _globals['_LISTMEDIATYPESREQUEST']._serialized_start=1844
+  _globals['_LISTMEDIATYPESREQUEST']._serialized_end=1867
+  _globals['_LISTMEDIATYPESRESPONSE']._serialized_start=1869
+  _globals['_LISTMEDIATYPESRESPONSE']._serialized_end=1914
+  _globals['_INGESTORSERVICE']._serialized_start=2054
+  _globals['_INGESTORSERVICE']._serialized_end=2784
 # @@protoc_insertion_point(module_scope)

@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
+from rag.retriever.v1 import retriever_service_pb2 as _retriever_service_pb2
 from rag.types.v1 import document_pb2 as _document_pb2
 from rag.types.v1 import passage_pb2 as _passage_pb2
 from google.protobuf.internal import containers as _containers
@@ -69,6 +70,48 @@ class StageTiming(_message.Message):
     stage: str
     duration: _duration_pb2.Duration
     def __init__(self, stage: _Optional[str] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class SplitDocumentRequest(_message.Message):
+    __slots__ = ("header", "content")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    header: SplitHeader
+    content: bytes
+    def __init__(self, header: _Optional[_Union[SplitHeader, _Mapping]] = ..., content: _Optional[bytes] = ...) -> None: ...
+
+class SplitHeader(_message.Message):
+    __slots__ = ("filename", "media_type")
+    FILENAME_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    filename: str
+    media_type: str
+    def __init__(self, filename: _Optional[str] = ..., media_type: _Optional[str] = ...) -> None: ...
+
+class SplitDocumentResponse(_message.Message):
+    __slots__ = ("outline", "chunks")
+    OUTLINE_FIELD_NUMBER: _ClassVar[int]
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    outline: Outline
+    chunks: ChunkBatch
+    def __init__(self, outline: _Optional[_Union[Outline, _Mapping]] = ..., chunks: _Optional[_Union[ChunkBatch, _Mapping]] = ...) -> None: ...
+
+class Outline(_message.Message):
+    __slots__ = ("title", "media_type", "character_count", "chunk_count")
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    CHARACTER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    title: str
+    media_type: str
+    character_count: int
+    chunk_count: int
+    def __init__(self, title: _Optional[str] = ..., media_type: _Optional[str] = ..., character_count: _Optional[int] = ..., chunk_count: _Optional[int] = ...) -> None: ...
+
+class ChunkBatch(_message.Message):
+    __slots__ = ("chunks",)
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    chunks: _containers.RepeatedCompositeFieldContainer[_retriever_service_pb2.TextChunk]
+    def __init__(self, chunks: _Optional[_Iterable[_Union[_retriever_service_pb2.TextChunk, _Mapping]]] = ...) -> None: ...
 
 class GetDocumentRequest(_message.Message):
     __slots__ = ("tenant_id", "collection", "document_id")

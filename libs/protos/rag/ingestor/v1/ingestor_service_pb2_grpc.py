@@ -43,6 +43,11 @@ class IngestorServiceStub:
                 request_serializer=rag_dot_ingestor_dot_v1_dot_ingestor__service__pb2.IngestDocumentRequest.SerializeToString,
                 response_deserializer=rag_dot_ingestor_dot_v1_dot_ingestor__service__pb2.IngestDocumentResponse.FromString,
                 _registered_method=True)
+        self.SplitDocument = channel.stream_stream(
+                '/rag.ingestor.v1.IngestorService/SplitDocument',
+                request_serializer=rag_dot_ingestor_dot_v1_dot_ingestor__service__pb2.SplitDocumentRequest.SerializeToString,
+                response_deserializer=rag_dot_ingestor_dot_v1_dot_ingestor__service__pb2.SplitDocumentResponse.FromString,
+                _registered_method=True)
         self.GetDocument = channel.unary_unary(
                 '/rag.ingestor.v1.IngestorService/GetDocument',
                 request_serializer=rag_dot_ingestor_dot_v1_dot_ingestor__service__pb2.GetDocumentRequest.SerializeToString,
@@ -80,6 +85,13 @@ class IngestorServiceServicer:
     def IngestDocument(self, request_iterator, context):
         """Ingests a document. The first message is the header. Ingesting the same document again changes nothing; a
         new version replaces the previous one without interruption.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SplitDocument(self, request_iterator, context):
+        """Parses a document and splits its text into chunks, as IngestDocument does; stores nothing. For debugging.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -127,6 +139,11 @@ def add_IngestorServiceServicer_to_server(servicer, server):
                     servicer.IngestDocument,
                     request_deserializer=rag_dot_ingestor_dot_v1_dot_ingestor__service__pb2.IngestDocumentRequest.FromString,
                     response_serializer=rag_dot_ingestor_dot_v1_dot_ingestor__service__pb2.IngestDocumentResponse.SerializeToString,
+            ),
+            'SplitDocument': grpc.stream_stream_rpc_method_handler(
+                    servicer.SplitDocument,
+                    request_deserializer=rag_dot_ingestor_dot_v1_dot_ingestor__service__pb2.SplitDocumentRequest.FromString,
+                    response_serializer=rag_dot_ingestor_dot_v1_dot_ingestor__service__pb2.SplitDocumentResponse.SerializeToString,
             ),
             'GetDocument': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDocument,
@@ -185,6 +202,33 @@ class IngestorService:
             '/rag.ingestor.v1.IngestorService/IngestDocument',
             rag_dot_ingestor_dot_v1_dot_ingestor__service__pb2.IngestDocumentRequest.SerializeToString,
             rag_dot_ingestor_dot_v1_dot_ingestor__service__pb2.IngestDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SplitDocument(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/rag.ingestor.v1.IngestorService/SplitDocument',
+            rag_dot_ingestor_dot_v1_dot_ingestor__service__pb2.SplitDocumentRequest.SerializeToString,
+            rag_dot_ingestor_dot_v1_dot_ingestor__service__pb2.SplitDocumentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class IngestorServiceStub:
     """Ingests a document. The first message is the header. Ingesting the same document again changes nothing; a
     new version replaces the previous one without interruption.
     """
+    SplitDocument: _grpc.StreamStreamMultiCallable[_ingestor_service_pb2.SplitDocumentRequest, _ingestor_service_pb2.SplitDocumentResponse]
+    """Parses a document and splits its text into chunks, as IngestDocument does; stores nothing. For debugging."""
     GetDocument: _grpc.UnaryUnaryMultiCallable[_ingestor_service_pb2.GetDocumentRequest, _ingestor_service_pb2.GetDocumentResponse]
     """Returns a document's metadata."""
     ListDocuments: _grpc.UnaryUnaryMultiCallable[_ingestor_service_pb2.ListDocumentsRequest, _ingestor_service_pb2.ListDocumentsResponse]
@@ -65,6 +67,8 @@ class IngestorServiceAsyncStub(IngestorServiceStub):
     """Ingests a document. The first message is the header. Ingesting the same document again changes nothing; a
     new version replaces the previous one without interruption.
     """
+    SplitDocument: _aio.StreamStreamMultiCallable[_ingestor_service_pb2.SplitDocumentRequest, _ingestor_service_pb2.SplitDocumentResponse]  # type: ignore[assignment]
+    """Parses a document and splits its text into chunks, as IngestDocument does; stores nothing. For debugging."""
     GetDocument: _aio.UnaryUnaryMultiCallable[_ingestor_service_pb2.GetDocumentRequest, _ingestor_service_pb2.GetDocumentResponse]  # type: ignore[assignment]
     """Returns a document's metadata."""
     ListDocuments: _aio.UnaryUnaryMultiCallable[_ingestor_service_pb2.ListDocumentsRequest, _ingestor_service_pb2.ListDocumentsResponse]  # type: ignore[assignment]
@@ -92,6 +96,14 @@ class IngestorServiceServicer(metaclass=_abc_1.ABCMeta):
         """Ingests a document. The first message is the header. Ingesting the same document again changes nothing; a
         new version replaces the previous one without interruption.
         """
+
+    @_abc_1.abstractmethod
+    def SplitDocument(
+        self,
+        request_iterator: _MaybeAsyncIterator[_ingestor_service_pb2.SplitDocumentRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_ingestor_service_pb2.SplitDocumentResponse], _abc.AsyncIterator[_ingestor_service_pb2.SplitDocumentResponse]]:
+        """Parses a document and splits its text into chunks, as IngestDocument does; stores nothing. For debugging."""
 
     @_abc_1.abstractmethod
     def GetDocument(
