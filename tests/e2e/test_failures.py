@@ -55,7 +55,7 @@ async def shared(
 
 @pytest_asyncio.fixture
 async def mortal(shared: Platform, model: GatedModel) -> AsyncIterator[Platform]:
-    """A platform whose services may be killed: each test finds all four serving."""
+    """A platform whose services may be killed: each test finds all of them serving."""
     model.go.clear()
     yield shared
     model.go.set()

@@ -1,4 +1,4 @@
-"""The platform that trusts nobody without a certificate: Vault, Redis, four services, and who calls them."""
+"""The platform that trusts nobody without a certificate: Vault, Redis, the services, and who calls them."""
 
 import asyncio
 import json

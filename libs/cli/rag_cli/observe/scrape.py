@@ -31,7 +31,7 @@ class Target:
 
 
 def parse_targets(values: Iterable[str]) -> list[Target]:
-    """Parse `service=http://host:port`, where `service=` is optional; without values, the four services here.
+    """Parse `service=http://host:port`, where `service=` is optional; without values, the services here.
 
     Raises ValueError for an invalid value.
     """
