@@ -4,7 +4,7 @@
 {{- $root := .root -}}
 {{- $values := $root.Values -}}
 {{- $set := dict
-  "host" "0.0.0.0" "log_format" "json" "reflection" "false" "drain_delay" "5"
+  "host" "0.0.0.0" "log_format" "json" "reflection" "false" "drain_delay" "5" "max_connection_age" "60"
   "region" $values.region "tls_trust_domain" $values.trustDomain
   "tls" (ternary "vault" "files" (eq $values.tls.mode "vault"))
 -}}

@@ -52,6 +52,7 @@ spec:
   replicas: {{ ternary 1 (int .replicas) $single }}
   {{- end }}
   revisionHistoryLimit: 5
+  minReadySeconds: {{ .root.Values.minReadySeconds }}
   {{- if $single }}
   serviceName: {{ include "rag.name" . }}
   updateStrategy: {type: RollingUpdate}

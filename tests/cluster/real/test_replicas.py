@@ -50,6 +50,17 @@ def calls_of(region: Region, service: str) -> dict[str, float]:
 
 
 def test_calls_spread_over_the_pods_of_each_service(wide: Region, load: Load) -> None:
+    first = {service: calls_of(wide, service) for service in SERVICES}
+
+    def all_used() -> bool:
+        """Whether each pod got calls: a new one gets some when its callers' connections end, after a minute."""
+        return all(
+            count > first[service][pod]
+            for service in SERVICES
+            for pod, count in calls_of(wide, service).items()
+        )
+
+    wait_until(all_used, "all pods get calls", seconds=100)
     before = {service: calls_of(wide, service) for service in SERVICES}
     seen = load.answered()
     wait_until(lambda: load.answered() > seen + 150, "150 more calls", seconds=90)

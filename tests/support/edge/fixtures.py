@@ -111,15 +111,17 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sett
         yield created
 
 
-@pytest.fixture
-def placed(shared: Setting) -> Setting:
+@pytest_asyncio.fixture
+async def placed(shared: Setting) -> Setting:
     """The shared one, with nothing heard yet and nothing scripted."""
-    shared.gateway.heard.clear()
-    shared.gateway.limited.clear()
     shared.gateway.acts.clear()
     shared.gateway.early.clear()
     shared.gateway.over = lambda _entries: False
     shared.gateway.ready = True
+    # A test before may have left the gateway unhealthy, or ejected for its errors.
+    await until(partial(passes, shared), "the edge passes calls on", seconds=30)
+    shared.gateway.heard.clear()
+    shared.gateway.limited.clear()
     return shared
 
 
