@@ -21,7 +21,7 @@ from tests.support.parts import server
 from tests.support.waiting import until
 from tests.unit.common.test_redaction import MARKS
 
-SERVICES = ("gateway", "embedder", "retriever", "generator", "ingestor")
+SERVICES = ("gateway", "embedder", "retriever", "generator")
 # What a trace waits for the decision about it, in place of the shipped 35 s.
 WAIT = {"COLLECTOR_DECISION_WAIT": "3s"}
 SHARE = 25

@@ -58,8 +58,8 @@ def page() -> Iterator[str]:
     check(rows)
     yield from table(rows)
     yield from ["", "## Settings of every service", ""]
-    yield "Below `components.NAME.settings`; the defaults are those of the program, but the chart sets `drain_delay` to 5,"
-    yield "`max_connection_age` to 60, `log_format` to json and `reflection` to false."
+    yield "Below `components.NAME.settings`; the defaults are those of the program, but the chart sets"
+    yield "`drain_delay` to 5, `max_connection_age` to 60, `log_format` to json and `reflection` to false."
     yield ""
     yield from table(setting_rows(common_settings(schema)))
     for component in (*SERVICES, *_PLACES):

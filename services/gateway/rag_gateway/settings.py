@@ -157,7 +157,10 @@ class Settings(VaultSettings):
         2**20, ge=1024, le=2**24, description="Largest document in one message, in bytes."
     )
     upload_bytes: int = Field(
-        64 * 2**20, ge=2**20, le=2**30, description="Largest document as a stream, in bytes."
+        64 * 2**20,
+        ge=2**20,
+        le=2**30,
+        description="Largest document as a stream, in bytes; not more than INGESTOR_DOCUMENT_BYTES.",
     )
     searches: int = Field(
         default_factory=lambda: 3 * (os.cpu_count() or 1),

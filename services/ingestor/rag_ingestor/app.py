@@ -52,7 +52,7 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
             splitter,
             IngestionService(splitter, chunks, index, slots=settings.slots),
             index,
-            UploadBudget(settings.document_bytes),
+            UploadBudget(settings.document_bytes, metrics),
             splitter.media_types,
         )
         served = serving(

@@ -42,7 +42,11 @@ class Settings(VaultSettings):
         description="Maximum tokens repeated from the previous chunk, in sentences.",
     )
     document_bytes: int = Field(
-        64 * 2**20, ge=2**20, description="Maximum size of a file, in bytes."
+        64 * 2**20,
+        ge=2**20,
+        le=2**30,
+        description="Maximum size of a file, in bytes; not less than GATEWAY_UPLOAD_BYTES. Files that wait to "
+        "be split may take four times as much memory.",
     )
     document_pages: int = Field(2000, ge=1, description="Maximum number of pages of a file.")
     parse_workers: int = Field(

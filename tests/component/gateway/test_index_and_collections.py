@@ -32,7 +32,6 @@ from tests.support.recording import Recorded
 from tests.support.retriever.service import (
     DIMENSIONS,
     FINGERPRINT,
-    Here,
     chunk,
     dense,
     header,
@@ -91,7 +90,7 @@ class Neighbour:
     async def start(self, folder: Path) -> None:
         """Serve the indexes in this folder."""
         self.catalog = await self._server.enter_async_context(EdgeCatalog(folder, background=False))
-        servicer = RetrieverServicer(Retriever(self.catalog, Here()), document_bytes=2**20)
+        servicer = RetrieverServicer(Retriever(self.catalog))
         for name in ("Search", "Count", "GetIndex", "CreateIndex"):
             setattr(servicer, name, counted(getattr(servicer, name), self.calls))
         service = Service(SERVICE, add_RetrieverServiceServicer_to_server, servicer)

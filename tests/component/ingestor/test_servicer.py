@@ -13,7 +13,7 @@ from rag_contract.errors import AppError
 from rag_contract.status import from_rpc_error
 from rag_ingestor.parsing.parse import parse
 from tests.support.ingestor.documents import pdf, wordml
-from tests.support.ingestor.service import MAX_BYTES, Ingesting, header, ingesting, parts
+from tests.support.ingestor.service import Ingesting, header, ingesting, parts
 from tests.support.waiting import until
 
 TEXT = ("# 휴가\n\n" + "연차휴가는 열다섯 날이다. " * 200).encode()
@@ -83,8 +83,17 @@ async def test_a_document_is_read_listed_and_deleted(service: Ingesting) -> None
         (parts(header(collection=""), b"x"), "FIELD_INVALID", "header.collection"),
         (parts(header()), "FIELD_INVALID", "content"),
         ([*parts(header(), b"a"), *parts(header())], "FIELD_INVALID", "content"),
+        (parts(header(), b"a", b"b")[:-1], "FIELD_INVALID", "content"),
+        (
+            [*parts(header(), b"a", b"b")[:2], parts(header(), b"ab")[-1]],
+            "FIELD_INVALID",
+            "content",
+        ),
+        ([*parts(header(), b"ab")[:2], parts(header(), b"aB")[-1]], "FIELD_INVALID", "content"),
+        ([*parts(header(), b"ab"), parts(header(), b"c")[1]], "FIELD_INVALID", "content"),
+        (parts(header(), b"x" * (2**20 + 1)), "FIELD_INVALID", "content"),
         (parts(header(), b"%PDF-1.4 nothing"), "FIELD_INVALID", "content"),
-        (parts(header(), b"x" * (MAX_BYTES + 1)), "MESSAGE_TOO_LARGE", ""),
+        (parts(header(), b"x" * 2**20, b"y"), "MESSAGE_TOO_LARGE", ""),
     ],
 )
 async def test_a_document_that_cannot_be_read_is_refused_and_leaves_nothing(
@@ -117,21 +126,30 @@ async def test_pages_have_a_bounded_size(service: Ingesting) -> None:
         assert [one.field for one in (await refused(call)).violations] == ["page_size"]
 
 
-async def test_all_documents_together_have_a_budget_that_is_given_back() -> None:
-    async with ingesting(max_bytes=1000) as service:
-        service.repository.gate = asyncio.Event()
-        text = "연차휴가는 열다섯 날이다. ".encode() * 25
-        assert 900 < len(text) < 1000
-        calls = [
-            service.stub.IngestDocument(parts(header(document_id=f"doc-{number}"), text))
-            for number in range(4)
-        ]
-        await until(lambda: service.repository.waiting == 4, "four documents are being stored")
-        error = await refused(service.stub.IngestDocument(parts(header(document_id="more"), text)))
+async def test_all_documents_together_have_a_budget_until_they_are_split() -> None:
+    size, large = 2 * 2**20, b"x" * 2**20
+    async with ingesting(max_bytes=size) as service:
+        service.splitting.gate = asyncio.Event()
+
+        def started(name: str, *content: bytes) -> Any:
+            return service.stub.IngestDocument(parts(header(document_id=name), *content))
+
+        # A quarter of the four documents' memory is for small ones.
+        calls = [started(f"doc-{number}", large, large) for number in range(3)]
+        await until(lambda: service.splitting.waiting == 3, "three documents wait to be split")
+        error = await refused(started("large", large, large))
         assert (error.reason, error.retry_after) == ("OVERLOADED", 2.0)
+        calls += [started(f"small-{number}", large) for number in range(2)]
+        await until(lambda: service.splitting.waiting == 5, "two small ones wait too")
+        assert (await refused(started("small", b"x"))).reason == "OVERLOADED"
+        service.repository.gate = asyncio.Event()
+        service.splitting.gate.set()
+        await until(lambda: service.repository.waiting == 5, "all of them are being stored")
+        # What is being stored needs no file any more.
+        calls += [started(f"more-{number}", large, large) for number in range(3)]
+        await until(lambda: service.repository.waiting == 8, "three more are being stored")
         service.repository.gate.set()
         await asyncio.gather(*calls)
-        await service.stub.IngestDocument(parts(header(document_id="more"), text))
 
 
 async def test_a_file_is_split_and_not_stored(service: Ingesting) -> None:

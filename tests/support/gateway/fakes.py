@@ -1,7 +1,7 @@
 """The gateway's neighbours, played by objects that remember what they were asked."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from rag.ingestor.v1.ingestor_service_pb2 import (
@@ -16,6 +16,7 @@ from rag.types.v1.vector_pb2 import DenseVector, SparseVector
 from rag_contract import errors
 from rag_gateway.answering.model import Generation, Retrieval, Support
 from rag_gateway.answering.service import GeneratedAnswer, SearchHits, TextDelta, Vectors
+from rag_gateway.clients.ingestor import Content
 
 
 def scored(name: str, score: float = 0.5) -> ScoredPassage:
@@ -131,9 +132,14 @@ class FakeDocuments:
     """Takes every document; `default` is the only one that is there."""
 
     async def ingest(
-        self, tenant: str, header: IngestHeader, content: AsyncIterator[bytes]
+        self,
+        tenant: str,
+        header: IngestHeader,
+        content: Content,
+        on_received: Callable[[int], None],
     ) -> IngestDocumentResponse:
-        size = sum([len(piece) async for piece in content])
+        size = sum([len(piece) async for piece in content.pieces()])
+        on_received(size)
         document = Document(
             document_id=header.document_id or "sha256:0",
             collection=header.collection,

@@ -12,6 +12,17 @@ from rag_ingestor.pipeline.service import Outcome, StoredDocument
 
 
 @dataclass
+class InMemory:
+    """A file; `released` tells that it was not needed any more."""
+
+    content: bytes
+    released: bool = False
+
+    def release(self) -> None:
+        self.content, self.released = b"", True
+
+
+@dataclass
 class FakeEmbedding:
     """Embeds chunks, two in a batch; `fails` is raised in the batch of that number."""
 

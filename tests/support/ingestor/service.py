@@ -1,8 +1,10 @@
 """The ingestor's service on a free port, with real splitting, in front of neighbours that remember."""
 
+import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import grpc
 
@@ -14,6 +16,7 @@ from rag.ingestor.v1.ingestor_service_pb2_grpc import (
 from rag.types.v1.document_pb2 import Document
 from rag.types.v1.passage_pb2 import Passage
 from rag_common.grpc.bootstrap import Service, serving
+from rag_common.observability.metrics import Metrics
 from rag_common.observability.setup import Telemetry
 from rag_contract import errors
 from rag_ingestor.api.servicer import IngestorServicer
@@ -22,16 +25,24 @@ from rag_ingestor.chunking.chunks import ChunkSettings, SourceFile, Split, split
 from rag_ingestor.parsing.parse import MEDIA_TYPES
 from rag_ingestor.parsing.parsed import Limits
 from rag_ingestor.pipeline.service import IngestionService
+from rag_ingestor.telemetry.metrics import IngestorMetrics
 from tests.support.ingestor.fakes import FakeEmbedding, FakeStoring
 from tests.support.rpc import Settings
 
 MAX_BYTES = 2**20
 
 
+@dataclass
 class Here:
-    """Splits in this process."""
+    """Splits in this process; `gate` holds that back."""
+
+    gate: asyncio.Event | None = None
+    waiting: int = 0
 
     async def split(self, file: SourceFile) -> Split:
+        self.waiting += 1
+        if self.gate:
+            await self.gate.wait()
         return split(file, Limits(), ChunkSettings())
 
 
@@ -71,18 +82,19 @@ class Ingesting:
 
     stub: IngestorServiceStub
     repository: Repository
-    embedding: FakeEmbedding = field(default_factory=FakeEmbedding)
+    embedding: FakeEmbedding
+    splitting: Here
 
 
 @asynccontextmanager
 async def ingesting(max_bytes: int = MAX_BYTES) -> AsyncIterator[Ingesting]:
     """A stub of the service; all documents together may have four times `max_bytes`."""
-    repository, embedding = Repository(), FakeEmbedding()
+    repository, embedding, splitting = Repository(), FakeEmbedding(), Here()
     servicer = IngestorServicer(
-        Here(),
-        IngestionService(Here(), embedding, repository, slots=8),
+        splitting,
+        IngestionService(splitting, embedding, repository, slots=8),
         repository,
-        UploadBudget(max_bytes),
+        UploadBudget(max_bytes, IngestorMetrics(Metrics())),
         MEDIA_TYPES,
     )
     service = Service(
@@ -92,7 +104,7 @@ async def ingesting(max_bytes: int = MAX_BYTES) -> AsyncIterator[Ingesting]:
         serving([service], Settings(), Telemetry()) as ports,
         grpc.aio.insecure_channel(f"127.0.0.1:{ports.grpc}") as channel,
     ):
-        yield Ingesting(IngestorServiceStub(channel), repository, embedding)
+        yield Ingesting(IngestorServiceStub(channel), repository, embedding, splitting)
 
 
 def header(**given: str) -> pb.IngestHeader:
@@ -101,7 +113,10 @@ def header(**given: str) -> pb.IngestHeader:
 
 def parts(head: pb.IngestHeader, *content: bytes) -> list[pb.IngestDocumentRequest]:
     """The messages of a document."""
+    whole = b"".join(content)
+    end = pb.ContentEnd(size=len(whole), sha256=hashlib.sha256(whole).digest())
     return [
         pb.IngestDocumentRequest(header=head),
         *(pb.IngestDocumentRequest(content=piece) for piece in content),
+        pb.IngestDocumentRequest(end=end),
     ]

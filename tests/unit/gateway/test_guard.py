@@ -1,5 +1,6 @@
 """The guard: a call's collections, its quota in one step, and its response stored once per request id."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from rag_gateway.quotas.memory import LocalBuckets
 from rag_gateway.quotas.service import Cost, Quotas
 from rag_gateway.quotas.tiers import Tier
 from tests.support.quotas.stores import OneTier, limits
+from tests.support.waiting import until
 
 TOKENS = 100
 
@@ -199,6 +201,38 @@ async def test_an_upload_that_is_tried_again_is_compared_and_not_passed_on(
     header.collection = "other"
     with pytest.raises(errors.RequestIdReused):
         await upload(guard, header, b"abc", b"de")
+
+
+async def test_an_upload_in_which_nothing_comes_for_long_ends() -> None:
+    async def silent() -> AsyncIterator[pb.UploadDocumentRequest]:
+        yield pb.UploadDocumentRequest(content=b"a")
+        await asyncio.Event().wait()
+
+    taken = Upload(silent(), limit=100, stalled=0.05)
+    with pytest.raises(errors.DeadlineExceeded):
+        await taken.digest()
+    await taken.settle()
+
+
+async def test_what_is_read_when_a_call_fails_leaves_the_rest_to_be_read() -> None:
+    """The interceptor reads the rest, so that the caller gets the status; only one can read at a time."""
+    go = asyncio.Event()
+
+    async def messages() -> AsyncIterator[pb.UploadDocumentRequest]:
+        yield pb.UploadDocumentRequest(content=b"a")
+        await go.wait()
+        yield pb.UploadDocumentRequest(content=b"b")
+        yield pb.UploadDocumentRequest(content=b"c")
+
+    source = messages()
+    taken = Upload(source, limit=100)
+    reading = asyncio.create_task(taken.digest())
+    await until(lambda: taken.size == 1, "the first piece is read")
+    reading.cancel()
+    await asyncio.wait([reading])
+    go.set()
+    await taken.settle()
+    assert [message.content async for message in source] == [b"c"]
 
 
 async def test_an_upload_that_failed_may_be_tried_again_with_other_content(

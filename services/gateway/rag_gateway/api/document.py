@@ -1,6 +1,6 @@
 """The public DocumentService: translates between protobuf messages and the domain services."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from rag_gateway.api.guard import RequestGuard, only_collection
 from rag_gateway.api.validation import parse
 from rag_gateway.api.validation.validator import RequestValidator
 from rag_gateway.auth.audit import Event
+from rag_gateway.clients.ingestor import Content
 from rag_gateway.quotas.service import Cost
 from rag_gateway.telemetry.recorder import AnswerRecorder
 
@@ -31,9 +32,13 @@ class Documents(Protocol):
     """Ingests, reads and deletes documents, for one tenant at a time. Raises AppError."""
 
     async def ingest(
-        self, tenant: str, header: ingestor.IngestHeader, content: AsyncIterator[bytes]
+        self,
+        tenant: str,
+        header: ingestor.IngestHeader,
+        content: Content,
+        on_received: Callable[[int], None],
     ) -> ingestor.IngestDocumentResponse:
-        """Ingest a document whose content is passed on as it arrives."""
+        """Ingest a document whose content is passed on as it arrives; `on_received` gets its bytes then."""
         ...
 
     async def get(self, tenant: str, collection: str, document_id: str) -> Document: ...
@@ -80,11 +85,9 @@ class DocumentServicer(DocumentServiceServicer):
         uploads.require_size(len(request.content), self._sizes.message)
         permit = await self._guard.admit("IngestDocument", collections=[header.collection])
 
-        async def pieces() -> AsyncIterator[bytes]:
-            yield request.content
-
         async def work() -> pb.IngestDocumentResponse:
-            result = await self._ingest(permit.tenant, header, pieces())
+            content = uploads.WholeContent(request.content)
+            result = await self._ingest(permit.tenant, header, content)
             return pb.IngestDocumentResponse(**_fields(result, permit.call))
 
         response = pb.IngestDocumentResponse
@@ -107,30 +110,25 @@ class DocumentServicer(DocumentServiceServicer):
         upload = uploads.Upload(request_iterator, self._sizes.upload)
 
         async def work() -> pb.UploadDocumentResponse:
-            result = await self._ingest(permit.tenant, header, upload.pieces())
+            result = await self._ingest(permit.tenant, header, upload)
             return pb.UploadDocumentResponse(**_fields(result, permit.call))
 
         response = pb.UploadDocumentResponse
-        return await self._guard.idempotent(
-            "UploadDocument", permit, first.header, work, response, upload.digest
-        )
+        try:
+            return await self._guard.idempotent(
+                "UploadDocument", permit, first.header, work, response, upload.digest
+            )
+        except Exception:
+            await upload.settle()
+            raise
 
     async def _ingest(
-        self, tenant: str, header: ingestor.IngestHeader, content: AsyncIterator[bytes]
+        self, tenant: str, header: ingestor.IngestHeader, content: Content
     ) -> ingestor.IngestDocumentResponse:
-        size = 0
-
-        async def counted() -> AsyncIterator[bytes]:
-            nonlocal size
-            async for piece in content:
-                size += len(piece)
-                yield piece
-
-        with self._recorder.ingesting() as record:
-            result = await self._documents.ingest(tenant, header, counted())
-            name = pb.IngestOutcome.Name(_OUTCOMES[result.outcome])
-            outcome = name.removeprefix("INGEST_OUTCOME_").lower()
-            record(outcome, size, result.document.passage_count)
+        with self._recorder.ingesting() as observation:
+            result = await self._documents.ingest(tenant, header, content, observation.received)
+            outcome = pb.IngestOutcome.Name(_outcome(result)).removeprefix("INGEST_OUTCOME_")
+            observation.finished(outcome.lower(), result.document.passage_count)
         return result
 
     async def GetDocument(
@@ -175,12 +173,17 @@ def _fields(result: ingestor.IngestDocumentResponse, call: Call) -> dict[str, An
     """The fields of IngestDocumentResponse and of UploadDocumentResponse, which are the same."""
     return {
         "document": result.document,
-        "outcome": _OUTCOMES[result.outcome],
+        "outcome": _outcome(result),
         "timings": [
             StageTiming(stage=timing.stage, duration=timing.duration) for timing in result.timings
         ],
         "trace_id": call.trace_id,
     }
+
+
+def _outcome(result: ingestor.IngestDocumentResponse) -> pb.IngestOutcome:
+    """The public outcome; unspecified for one that a newer ingestor knows."""
+    return _OUTCOMES.get(result.outcome, pb.INGEST_OUTCOME_UNSPECIFIED)
 
 
 def _key(

@@ -1,6 +1,8 @@
 """The client of the ingestor's gRPC API. Every request carries the tenant, which is set only here."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import Protocol
 
 from rag.ingestor.v1 import ingestor_service_pb2 as pb
 from rag.ingestor.v1.ingestor_service_pb2_grpc import IngestorServiceStub
@@ -11,6 +13,24 @@ from rag_contract import errors
 
 # A missing document is an expected result of these calls, not a failure of the ingestor.
 _EXPECTED = (errors.NotFound,)
+_PIECE_BYTES = 2**20
+
+
+class Content(Protocol):
+    """A document's content, read once."""
+
+    @property
+    def size(self) -> int:
+        """The number of bytes read so far."""
+        ...
+
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        """The content in pieces, as they arrive."""
+        ...
+
+    async def digest(self) -> bytes:
+        """SHA-256 of the whole content."""
+        ...
 
 
 class Ingestor:
@@ -22,20 +42,30 @@ class Ingestor:
         self._stream_timeout = stream_timeout
 
     async def ingest(
-        self, tenant: str, header: pb.IngestHeader, content: AsyncIterator[bytes]
+        self,
+        tenant: str,
+        header: pb.IngestHeader,
+        content: Content,
+        on_received: Callable[[int], None] = lambda _size: None,
     ) -> pb.IngestDocumentResponse:
         """Ingest a document whose content is passed on as it arrives. An error of `content` is raised as it is.
 
-        Raises InvalidArgument for a document that cannot be read, MessageTooLarge, Overloaded,
-        DocumentConflict.
+        `on_received` is called with the number of bytes when all of them have arrived. Raises InvalidArgument
+        for a document that cannot be read, MessageTooLarge, Overloaded, DocumentConflict.
         """
 
-        async def requests() -> AsyncIterator[pb.IngestDocumentRequest]:
+        async def requests() -> AsyncGenerator[pb.IngestDocumentRequest, None]:
             first = pb.IngestHeader(tenant_id=tenant)
             first.MergeFrom(header)
             yield pb.IngestDocumentRequest(header=first)
-            async for piece in content:
-                yield pb.IngestDocumentRequest(content=piece)
+            async with aclosing(content.pieces()) as pieces:
+                async for piece in pieces:
+                    for start in range(0, len(piece), _PIECE_BYTES):
+                        part = piece[start : start + _PIECE_BYTES]
+                        yield pb.IngestDocumentRequest(content=part)
+            on_received(content.size)
+            end = pb.ContentEnd(size=content.size, sha256=await content.digest())
+            yield pb.IngestDocumentRequest(end=end)
 
         reply: pb.IngestDocumentResponse = await self._peer.upload(
             self._stub.IngestDocument, requests(), timeout=self._stream_timeout

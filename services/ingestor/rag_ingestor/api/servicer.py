@@ -73,8 +73,8 @@ class IngestorServicer(IngestorServiceServicer):
         head: pb.IngestHeader = await read_header(request_iterator)
         _require(head, "tenant_id", "collection", prefix="header.")
         with self._budget.upload() as upload:
-            content = await upload.read(request_iterator)
-            result = await self._ingestion.ingest(head.tenant_id, _spec(head), content)
+            await upload.read(request_iterator)
+            result = await self._ingestion.ingest(head.tenant_id, _spec(head), upload)
         return _response(result)
 
     async def SplitDocument(
@@ -84,8 +84,9 @@ class IngestorServicer(IngestorServiceServicer):
     ) -> AsyncIterator[pb.SplitDocumentResponse]:
         head: pb.SplitHeader = await read_header(request_iterator)
         with self._budget.upload() as upload:
-            content = await upload.read(request_iterator)
-            split = await self._splitter.split(SourceFile(content, head.filename, head.media_type))
+            await upload.read(request_iterator, ended=False)
+            file = SourceFile(upload.content, head.filename, head.media_type)
+            split = await self._splitter.split(file)
         outline = pb.Outline(
             title=split.title,
             media_type=split.media_type,

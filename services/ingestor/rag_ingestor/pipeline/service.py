@@ -96,54 +96,67 @@ class DocumentStore(Protocol):
         ...
 
 
+class Content(Protocol):
+    """A file in memory, until it is released."""
+
+    content: bytes
+
+    def release(self) -> None:
+        """Drop the content, as it is not needed any more."""
+        ...
+
+
 class IngestionService:
     """Ingests at most `slots` documents at a time; others wait until their deadline."""
 
     def __init__(
-        self, splitter: FileSplitter, embedder: ChunkEmbedder, store: DocumentStore, *, slots: int
+        self,
+        splitter: FileSplitter,
+        embedder: ChunkEmbedder,
+        store: DocumentStore,
+        *,
+        slots: int,
     ) -> None:
         self._splitter = splitter
         self._embedder = embedder
         self._store = store
         self._slots = asyncio.Semaphore(slots)
 
-    async def ingest(self, tenant: str, spec: DocumentSpec, content: bytes) -> IngestResult:
-        """Parse, embed and store the document.
+    async def ingest(self, tenant: str, spec: DocumentSpec, file: Content) -> IngestResult:
+        """Parse, embed and store the document. The file is released as soon as it is split.
 
         If it is stored already with the same content and description, nothing is embedded or changed,
         unless passages of it were lost: then it is stored again. Of several concurrent calls with the
         same content, one creates or replaces the document.
         """
         timings = StageTimings()
-        version = _version(spec, content)
-        document_id = spec.document_id or f"sha256:{hashlib.sha256(content).hexdigest()[:32]}"
+        version = _version(spec, file.content)
+        document_id = spec.document_id or _content_id(file.content)
         present = await self._store.get(tenant, spec.collection, document_id)
         same = present if present and present.version == version else None
         if same and await self._store.is_complete(tenant, same):
             timings.finish()
             return IngestResult(same, Outcome.UNCHANGED, timings)
         async with self._slots:
-            stored = await self._process(tenant, spec, document_id, version, content, timings)
+            with timings.stage("split"):
+                split = await self._split(spec, file)
+            document = _document(spec, document_id, version, split)
+            with timings.stage("store"):
+                fingerprint = await self._embedder.fingerprint()
+                vectors = self._embedder.chunks(document.title, split.chunks)
+                stored = await self._store.put(tenant, document, fingerprint, vectors)
         timings.finish()
         return IngestResult(stored.document, stored.outcome, timings)
 
-    async def _process(
-        self,
-        tenant: str,
-        spec: DocumentSpec,
-        document_id: str,
-        version: str,
-        content: bytes,
-        timings: StageTimings,
-    ) -> StoredDocument:
-        with timings.stage("split"):
-            file = SourceFile(content, spec.filename, spec.media_type)
-            split = await self._splitter.split(file)
-        document = _document(spec, document_id, version, split)
-        with timings.stage("store"):
-            fingerprint = await self._embedder.fingerprint()
-            vectors = self._embedder.chunks(document.title, split.chunks)
-            return await self._store.put(tenant, document, fingerprint, vectors)
+    async def _split(self, spec: DocumentSpec, file: Content) -> Split:
+        source = SourceFile(file.content, spec.filename, spec.media_type)
+        split = await self._splitter.split(source)
+        file.release()
+        return split
+
+
+def _content_id(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()[:32]}"
 
 
 def _document(spec: DocumentSpec, document_id: str, version: str, split: Split) -> Document:

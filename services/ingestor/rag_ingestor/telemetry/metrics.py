@@ -4,7 +4,7 @@ from rag_common.observability.metrics import Metrics
 
 
 class IngestorMetrics:
-    """Metrics of splitting documents."""
+    """Metrics of documents on their way into the index."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.split_seconds = metrics.histogram(
@@ -20,3 +20,9 @@ class IngestorMetrics:
             "rag_split_workers_busy", "Documents being parsed by workers."
         )
         self.split_waiting = metrics.gauge("rag_split_waiting", "Documents waiting for a worker.")
+        self.upload_bytes = metrics.gauge(
+            "rag_ingest_upload_bytes", "Bytes of documents in memory that have not been split yet."
+        )
+        self.upload_capacity = metrics.gauge(
+            "rag_ingest_upload_capacity_bytes", "Maximum of rag_ingest_upload_bytes."
+        )

@@ -26,12 +26,22 @@ INGEST_OUTCOME_REPLACED: IngestOutcome
 INGEST_OUTCOME_UNCHANGED: IngestOutcome
 
 class IngestDocumentRequest(_message.Message):
-    __slots__ = ("header", "content")
+    __slots__ = ("header", "content", "end")
     HEADER_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
     header: IngestHeader
     content: bytes
-    def __init__(self, header: _Optional[_Union[IngestHeader, _Mapping]] = ..., content: _Optional[bytes] = ...) -> None: ...
+    end: ContentEnd
+    def __init__(self, header: _Optional[_Union[IngestHeader, _Mapping]] = ..., content: _Optional[bytes] = ..., end: _Optional[_Union[ContentEnd, _Mapping]] = ...) -> None: ...
+
+class ContentEnd(_message.Message):
+    __slots__ = ("size", "sha256")
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    size: int
+    sha256: bytes
+    def __init__(self, size: _Optional[int] = ..., sha256: _Optional[bytes] = ...) -> None: ...
 
 class IngestHeader(_message.Message):
     __slots__ = ("tenant_id", "collection", "document_id", "title", "uri", "filename", "media_type", "metadata")
