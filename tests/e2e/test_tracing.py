@@ -270,7 +270,8 @@ async def test_a_document_is_one_trace_with_the_worker_that_read_it(
 ) -> None:
     ingesting, trace_id = continued(caller)
     await ingesting.ingest("안내", TEXT + " 더.")
-    await traced.trace(trace_id, "edge", "gateway", "ingestor", "embedder", "retriever")
+    services = {"edge", "gateway", "ingestor", "embedder", "retriever"}
+    await until(lambda: services <= set(traced._found(trace_id).by_service), "its spans come")
     await until(
         lambda: any(s.name == "split" for s in traced._found(trace_id).by_service["ingestor"]),
         "the worker's span comes",

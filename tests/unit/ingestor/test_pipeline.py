@@ -92,10 +92,10 @@ async def test_facts_cannot_run_into_each_other_or_into_the_content() -> None:
     parts = Parts()
     versions = set()
     for title, uri, content in (
-        ("ab", "", InMemory(b"c")),
-        ("a", "b", InMemory(b"c")),
-        ("", "ab", InMemory(b"c")),
-        ("", "", InMemory(b"abc")),
+        ("ab", "", b"c"),
+        ("a", "b", b"c"),
+        ("", "ab", b"c"),
+        ("", "", b"abc"),
     ):
         done = await parts.ingesting.ingest(
             "kim", replace(SPEC, title=title, uri=uri), InMemory(content)
@@ -148,9 +148,9 @@ async def test_an_id_that_is_not_given_comes_from_the_content_alone() -> None:
     ids = {
         (await parts.ingesting.ingest("kim", inputs, InMemory(content))).document.document_id
         for inputs, content in (
-            (spec, InMemory(b"a")),
-            (replace(spec, title="x"), InMemory(b"a")),
-            (spec, InMemory(b"b")),
+            (spec, b"a"),
+            (replace(spec, title="x"), b"a"),
+            (spec, b"b"),
         )
     }
     assert len(ids) == 2
