@@ -48,6 +48,9 @@ ENTRYPOINT ["python3", "-m", "rag_retriever"]
 FROM runtime AS generator
 ENTRYPOINT ["python3", "-m", "rag_generator"]
 
+FROM runtime AS ingestor
+ENTRYPOINT ["python3", "-m", "rag_ingestor"]
+
 # hadolint ignore=DL3006
 FROM ${SERVICE}
 ARG SERVICE

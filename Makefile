@@ -144,7 +144,7 @@ lock: $(READY) ## update requirements/ to the newest versions that pyproject.tom
 images: $(READY) ## build the images of the services into build/images, with Docker or buildah; BASE=NAME@sha256:DIGEST selects what they run on
 	@$(BIN)/python -m tools.images
 
-image-%: $(READY) ## build one image: image-gateway, image-embedder, image-embedder-torch, image-retriever, image-generator
+image-%: $(READY) ## build one image: image-gateway, image-embedder, image-embedder-torch, image-retriever, image-generator, image-ingestor
 	@$(BIN)/python -m tools.images $*
 
 release: $(READY) ## build, package and describe VERSION in build/release/VERSION; publishes nothing; DIGESTS=FILE takes images that are already pushed, to REGISTRY

@@ -72,6 +72,7 @@ IMAGES = (
     # Of Qdrant's client library only the messages are used.
     Lock("images/retriever", ("retriever",), standalone=True, without=_OF_QDRANT_CLIENT),
     Lock("images/generator", extras=("generator",), standalone=True),
+    Lock("images/ingestor", extras=("ingestor",), standalone=True),
 )
 APART = (
     Lock("edge", groups=("edge",)),

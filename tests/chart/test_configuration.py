@@ -111,17 +111,17 @@ def test_the_analysis_has_the_values_of_the_chart(tmp_path: Path) -> None:
 
 
 @each_case
-def test_the_gateway_s_targets_are_services_that_exist(case: Case) -> None:
+def test_the_targets_of_callers_are_services_that_exist(case: Case) -> None:
     services = {
         f"dns:///{name(one)}:{port['port']}"
         for one in case.rendered.of_kind("Service")
         for port in one["spec"]["ports"]
     }
     for one in case.rendered.workloads:
-        if component(one) == "gateway":
+        if component(one) in ("gateway", "ingestor"):
             config = case.rendered.get("ConfigMap", name(one))["data"]
             targets = {value for key, value in config.items() if key.endswith("_TARGET")}
-            assert len(targets) == 3
+            assert len(targets) == {"gateway": 4, "ingestor": 2}[component(one)]
             assert targets <= services
 
 

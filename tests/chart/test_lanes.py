@@ -12,7 +12,7 @@ CANARY: dict[str, Any] = {
     "canary": {
         "enabled": True,
         "prometheus": "http://prometheus:9090",
-        "components": ["gateway", "embedder", "retriever", "generator"],
+        "components": ["gateway", "embedder", "retriever", "generator", "ingestor"],
         "image": {"tag": "9.9.9"},
         "settings": {"gateway": {"searches": 9}},
     }
@@ -55,7 +55,7 @@ def test_only_the_canary_has_the_new_settings(rendered: Rendered) -> None:
 @pytest.mark.parametrize("lane", LANES)
 def test_a_lane_s_gateway_calls_its_own_lane(rendered: Rendered, lane: str) -> None:
     data = rendered.get("ConfigMap", f"rag-gateway-{lane}")["data"]
-    for component in ("embedder", "retriever", "generator"):
+    for component in ("embedder", "retriever", "generator", "ingestor"):
         assert f"///rag-{component}-{lane}:" in data[f"GATEWAY_{component.upper()}_TARGET"]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from tools.chart.schema import default_values
+from tools.chart.settings import SERVICES
 
 from tests.support.chart.cases import FILES, Case, each_case
 from tests.support.chart.graph import is_rollout
@@ -24,7 +25,7 @@ ALL: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("component", ["gateway", "embedder", "retriever", "generator", "edge"])
+@pytest.mark.parametrize("component", [*SERVICES, "edge"])
 def test_a_component_is_scaled_by_a_metric_that_exists(component: str) -> None:
     values = default_values()
     part = values["edge"] if component == "edge" else values["components"][component]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tools.chart.settings import SERVICES
 
 from tests.support.chart.cases import Case, all_cases, each_case
 from tests.support.chart.graph import uses_vault
@@ -126,7 +127,7 @@ def test_probes_of_three_meanings(case: Case) -> None:
             ), place
 
 
-@pytest.mark.parametrize("component", ["gateway", "embedder", "retriever", "generator"])
+@pytest.mark.parametrize("component", SERVICES)
 def test_services_are_asked_for_three_different_things(component: str) -> None:
     for case in CASES[:2]:
         workload = next(one for one in case.rendered.workloads if name(one) == f"rag-{component}")

@@ -29,7 +29,13 @@ from tests.support.parts import ROOT, missing
 pytestmark = pytest.mark.xdist_group("images")
 USER = 65532
 # Megabytes above the base.
-MAX_MEGABYTES = {"gateway": 150, "generator": 150, "retriever": 150, "embedder": 400}
+MAX_MEGABYTES = {
+    "gateway": 150,
+    "generator": 150,
+    "retriever": 150,
+    "ingestor": 150,
+    "embedder": 400,
+}
 COMPILERS = {"cc", "gcc", "g++", "clang", "ld", "as", "make", "pip", "pip3", "easy_install"}
 LEAVE = "# 휴가 규정\n\n## 연차\n\n연차 휴가는 15일입니다.\n"
 

@@ -1,1 +1,1 @@
-"""Tests of the four services together, as processes."""
+"""Tests of the services together, as processes."""

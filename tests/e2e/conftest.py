@@ -27,7 +27,7 @@ def models() -> Path:
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Platform]:
-    """The four services, for tests that leave them as they are."""
+    """The services, for tests that leave them as they are."""
     home = tmp_path_factory.mktemp("platform")
     with Platform(home, {"EMBEDDER_MODELS_DIR": str(models)}) as running:
         yield running

@@ -1,4 +1,4 @@
-"""The four real services as processes on free ports, with a home, keys and logs of their own."""
+"""The real services as processes on free ports, with a home, keys and logs of their own."""
 
 import json
 import signal
@@ -95,14 +95,14 @@ class Platform:
         self._running[name] = ServiceProcess(spec, process, log)
 
     def revive(self) -> None:
-        """Start whatever does not run, and return when all four serve."""
+        """Start whatever does not run, and return when all of them serve."""
         for name in self.specs:
             if name not in self._running or self._running[name].process.poll() is not None:
                 self.begin(name)
         wait_healthy(list(self._running.values()), READY_SECONDS)
 
     def restart(self, name: str, **settings: str) -> None:
-        """End a service and start it again with other settings; return when all four serve."""
+        """End a service and start it again with other settings; return when all of them serve."""
         self.stop(name)
         self.begin(name, **settings)
         wait_healthy(list(self._running.values()), READY_SECONDS)

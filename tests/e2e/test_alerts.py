@@ -48,7 +48,7 @@ WAITING = re.compile(
 
 @pytest_asyncio.fixture(scope="module")
 async def trusted(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TrustedPlatform]:
-    """The four services, with everything from Vault, and a Redis."""
+    """The services, with everything from Vault, and a Redis."""
     tool("prometheus", INSTALL)
     tool("alertmanager", INSTALL)
     models = await asyncio.to_thread(prepared_models)

@@ -9,9 +9,9 @@ import pytest
 from rag.gateway.v1 import document_service_pb2 as documents
 from tests.e2e.callers import CREATED, FIELD, TOO_LARGE, Caller, refused, row
 from tests.e2e.platform import Platform
-from tests.support.retriever.documents import archive, pdf
+from tests.support.ingestor.documents import archive, pdf
 
-# Every kind of broken file is in tests/unit/retriever/test_parsing.py.
+# Every kind of broken file is in tests/unit/ingestor/test_parsing.py.
 BROKEN: dict[str, tuple[bytes, str]] = {
     "an empty file": (b"", "empty.txt"),
     "a broken PDF": (pdf([["안녕"]])[:400], "broken.pdf"),

@@ -69,7 +69,9 @@ def test_the_doctor_finds_all_well(rag: Run) -> None:
     found = _checks(result)
     assert {name: check["detail"] for name, check in found.items() if check["status"] != "ok"} == {}
     assert result.exit_code == 0
-    services = {f"service {name}" for name in ("gateway", "embedder", "retriever", "generator")}
+    services = {
+        f"service {name}" for name in ("gateway", "embedder", "retriever", "generator", "ingestor")
+    }
     assert services | {"health", "identity", "clock", "index", "disk"} <= found.keys()
     assert "within a second" in found["clock"]["detail"]
 

@@ -8,7 +8,7 @@ import pytest
 from rag.gateway.v1 import options_pb2 as options
 from tests.e2e.callers import CREATED, REPLACED, UNCHANGED, Caller, refused
 from tests.e2e.outcomes import same_content_at_once
-from tests.support.retriever.documents import KOREAN, handbook, pdf
+from tests.support.ingestor.documents import KOREAN, handbook, pdf
 from tests.support.waiting import until
 
 LEAVE = "# 휴가 규정\n\n## 연차\n\n연차 휴가는 15일입니다.\n\n## 병가\n\n병가는 60일까지 쓸 수 있습니다.\n"

@@ -55,7 +55,7 @@ async def shared(
 
 @pytest_asyncio.fixture
 async def mortal(shared: Platform, model: GatedModel) -> AsyncIterator[Platform]:
-    """A platform whose services may be killed: each test finds all four serving."""
+    """A platform whose services may be killed: each test finds all of them serving."""
     model.go.clear()
     yield shared
     model.go.set()
@@ -122,7 +122,8 @@ async def test_a_dead_service_is_unavailable_with_a_time_to_come_back_and_then_i
         assert result.trace_id
     await until(lambda: not_serving(mortal, "gateway"), "the gateway says that it does not serve")
     await revive(mortal)
-    await until(lambda: serves(mortal, "gateway"), "the gateway serves again")
+    for service in ("gateway", "ingestor"):
+        await until(lambda service=service: serves(mortal, service), f"the {service} serves again")
     assert "일곱 시" in (await caller.ask("창고는 언제 문을 여나?")).text
     assert await caller.every_document() == ["doc"]
 

@@ -11,16 +11,18 @@ from tests.e2e.platform import Platform
 from tests.support.parts import tool
 
 GRPCURL = tool("grpcurl", "make test")
-EMBEDDER, RETRIEVER, GENERATOR = (
+EMBEDDER, RETRIEVER, GENERATOR, INGESTOR = (
     "rag.embedder.v1.EmbedderService",
     "rag.retriever.v1.RetrieverService",
     "rag.generator.v1.GeneratorService",
+    "rag.ingestor.v1.IngestorService",
 )
 ANSWERS, DOCUMENTS = "rag.gateway.v1.AnswerService", "rag.gateway.v1.DocumentService"
 PUBLIC = {
     "embedder": [EMBEDDER],
     "retriever": [RETRIEVER],
     "generator": [GENERATOR],
+    "ingestor": [INGESTOR],
     "gateway": [ANSWERS, DOCUMENTS],
 }
 PASSAGE = "연차 휴가는 한 해에 15일을 준다."
@@ -98,8 +100,8 @@ async def test_the_steps_of_a_search_can_be_gone_one_by_one(person: Person, tena
     """Split, embed, store, embed the query, search: each reply's JSON goes into the next call."""
     content = base64.b64encode(PASSAGE.encode()).decode()
     split = await person.call(
-        "retriever",
-        f"{RETRIEVER}/SplitDocument",
+        "ingestor",
+        f"{INGESTOR}/SplitDocument",
         {"header": {"filename": "leave.txt"}},
         {"content": content},
     )

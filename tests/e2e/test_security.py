@@ -1,4 +1,4 @@
-"""Attacks on the four running services: on their memory, their streams, their scores and their files."""
+"""Attacks on the running services: on their memory, their streams, their scores and their files."""
 
 import asyncio
 import socket

@@ -55,7 +55,7 @@ class Traced:
         return set(services) <= set(result.by_service) and not result.orphans
 
     def _found(self, trace_id: str) -> "Trace":
-        names = [f"rag-{name}" for name in SERVICES]
+        names = [f"rag-{name}" for name in (*SERVICES, "ingestor")]
         return Trace(
             {
                 name.removeprefix("rag-"): spans
@@ -270,9 +270,10 @@ async def test_a_document_is_one_trace_with_the_worker_that_read_it(
 ) -> None:
     ingesting, trace_id = continued(caller)
     await ingesting.ingest("안내", TEXT + " 더.")
-    await until(lambda: "retriever" in traced._found(trace_id).by_service, "its spans come")
+    services = {"edge", "gateway", "ingestor", "embedder", "retriever"}
+    await until(lambda: services <= set(traced._found(trace_id).by_service), "its spans come")
     await until(
-        lambda: any(s.name == "split" for s in traced._found(trace_id).by_service["retriever"]),
+        lambda: any(s.name == "split" for s in traced._found(trace_id).by_service["ingestor"]),
         "the worker's span comes",
     )
 
@@ -293,10 +294,10 @@ async def test_a_document_that_is_not_there_yet_is_no_error_of_any_span(
         )
     ]
     for trace_id in (first.trace_id, again.trace_id, *absent):
-        trace = await traced.trace(trace_id, "edge", "gateway", "retriever")
+        trace = await traced.trace(trace_id, "edge", "gateway", "ingestor", "retriever")
         failed = [s.name for s in trace.spans if s.status.code == Status.STATUS_CODE_ERROR]
         assert failed == []
-    requested = trace.one("gateway", "rag.retriever.v1.RetrieverService/GetDocument")
+    requested = trace.one("ingestor", "rag.retriever.v1.RetrieverService/GetDocument")
     assert attributes(requested)["rpc.response.status_code"] == "NOT_FOUND"
 
 

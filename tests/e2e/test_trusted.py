@@ -18,6 +18,7 @@ from redis.exceptions import AuthenticationError
 
 import rag_embedder.api.callers
 import rag_generator.api.callers
+import rag_ingestor.api.callers
 import rag_retriever.api.callers
 from rag.gateway.v1 import access_service_pb2 as access
 from rag.gateway.v1 import options_pb2 as options
@@ -53,12 +54,13 @@ RULE = "창고는 일곱 시에 문을 연다."
 QUESTION = "창고는 언제 문을 여나?"
 FORBIDDEN = ("PERMISSION_DENIED", "CALLER_FORBIDDEN")
 
-NAMES = ("gateway", "embedder", "retriever", "generator", "edge", "operator")
+NAMES = ("gateway", "embedder", "retriever", "generator", "ingestor", "edge", "operator")
 # By service: who may call each of its methods.
 CALLERS = {
     "embedder": rag_embedder.api.callers.CALLERS,
     "retriever": rag_retriever.api.callers.CALLERS,
     "generator": rag_generator.api.callers.CALLERS,
+    "ingestor": rag_ingestor.api.callers.CALLERS,
     "gateway": {f"/{name}/*": frozenset({"edge", "operator"}) for name in PUBLIC},
 }
 
@@ -143,6 +145,7 @@ async def test_documents_go_in_and_are_found_answered_from_and_streamed(caller: 
         ("embedder", "rag.embedder.v1.EmbedderService/GetModelInfo"),
         ("retriever", "rag.retriever.v1.RetrieverService/ListIndexes"),
         ("generator", "rag.generator.v1.GeneratorService/ListModels"),
+        ("ingestor", "rag.ingestor.v1.IngestorService/ListMediaTypes"),
         ("gateway", "rag.gateway.v1.AccessService/GetIdentity"),
     ],
 )

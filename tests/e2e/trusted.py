@@ -1,4 +1,4 @@
-"""The platform that trusts nobody without a certificate: Vault, Redis, four services, and who calls them."""
+"""The platform that trusts nobody without a certificate: Vault, Redis, the services, and who calls them."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ from tests.support.parts import tool
 from tests.support.vault.fixtures import entrance
 from tests.support.waiting import until
 
-SERVICES = ("embedder", "retriever", "generator", "gateway")
+SERVICES = ("embedder", "retriever", "generator", "ingestor", "gateway")
 QUICK, ENDLESS = "quick", "endless"
 LLM_PATH, REDIS_PATH = "rag/generator/llm", "rag/gateway/redis"
 

@@ -21,7 +21,7 @@ from tools.bench.report import Row
 from tools.bench.turns import PASSAGES
 
 RATE = 20.0
-TARGETS = ("gateway", "gateway-2", "embedder", "retriever", "generator", "redis")
+TARGETS = ("gateway", "gateway-2", "embedder", "retriever", "generator", "ingestor", "redis")
 # Of twenty calls, in this order.
 _MIX = (
     *("Search", "StreamAnswer", "Search", "GetDocument", "Search") * 3,

@@ -38,6 +38,7 @@ OWN: dict[str, dict[str, str]] = {
         "embedder_target": _ADDRESS,
         "retriever_target": _ADDRESS,
         "generator_target": _ADDRESS,
+        "ingestor_target": _ADDRESS,
         "signer": "vault, or none with jwksSecret",
         "signing_key": "no private key is mounted: Vault signs",
         "jwks": "jwksSecret",
@@ -49,6 +50,7 @@ OWN: dict[str, dict[str, str]] = {
         "redis_ca_file": "redisCaSecret",
     },
     "embedder": {"models_dir": "models"},
+    "ingestor": {"embedder_target": _ADDRESS, "retriever_target": _ADDRESS},
     "retriever": {
         "engine": "index.engine",
         "data_dir": "persistence",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-COMPONENTS = ("gateway", "embedder", "retriever", "generator", "edge")
+COMPONENTS = ("gateway", "embedder", "retriever", "generator", "ingestor", "edge")
 
 
 @dataclass(frozen=True)

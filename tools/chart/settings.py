@@ -11,6 +11,7 @@ from rag_edge.edge_config import EdgeConfig
 from rag_embedder.settings import Settings as EmbedderSettings
 from rag_gateway.settings import Settings as GatewaySettings
 from rag_generator.settings import Settings as GeneratorSettings
+from rag_ingestor.settings import Settings as IngestorSettings
 from rag_retriever.settings import Settings as RetrieverSettings
 from tools import ROOT
 from tools.chart.analysis import MEANINGS, with_calls
@@ -23,6 +24,7 @@ SERVICES: dict[str, type[ServiceSettings]] = {
     "embedder": EmbedderSettings,
     "retriever": RetrieverSettings,
     "generator": GeneratorSettings,
+    "ingestor": IngestorSettings,
 }
 EDGE_PAGE = ROOT / "deploy" / "envoy" / "README.md"
 

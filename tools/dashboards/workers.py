@@ -1,4 +1,4 @@
-"""Utilisation of workers: the embedder's lanes and the retriever's worker processes."""
+"""Utilisation of workers: the embedder's lanes and the ingestor's worker processes."""
 
 from tools.dashboards.board import Kind, Query, above, panel, section
 from tools.dashboards.promql import quantile, rate

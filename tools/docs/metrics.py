@@ -15,7 +15,13 @@ from tools.generated import write_or_check
 
 PAGE = ROOT / "docs" / "metrics.md"
 
-PORTS = {"gateway": 50071, "embedder": 50072, "retriever": 50073, "generator": 50074}
+PORTS = {
+    "gateway": 50071,
+    "embedder": 50072,
+    "retriever": 50073,
+    "generator": 50074,
+    "ingestor": 50077,
+}
 BOUNDS = {tuple(SECONDS): "seconds", tuple(SHARES): "shares", tuple(COUNTS): "counts"}
 
 

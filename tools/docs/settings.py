@@ -16,6 +16,7 @@ from rag_edge.companion.settings import Settings as CompanionSettings
 from rag_embedder.settings import Settings as EmbedderSettings
 from rag_gateway.settings import Settings as GatewaySettings
 from rag_generator.settings import Settings as GeneratorSettings
+from rag_ingestor.settings import Settings as IngestorSettings
 from rag_retriever.settings import Settings as RetrieverSettings
 from tools import ROOT
 from tools.generated import write_or_check
@@ -25,6 +26,7 @@ SERVICES: dict[str, type[ServiceSettings]] = {
     "embedder": EmbedderSettings,
     "retriever": RetrieverSettings,
     "generator": GeneratorSettings,
+    "ingestor": IngestorSettings,
 }
 # What a default is that depends on the machine or on RAG_HOME.
 COMPUTED = {
@@ -51,6 +53,9 @@ PRODUCTION_OF = {
     "GATEWAY_EMBEDDER_TARGET": "dns:///rag-embedder:50052",
     "GATEWAY_RETRIEVER_TARGET": "dns:///rag-retriever:50053",
     "GATEWAY_GENERATOR_TARGET": "dns:///rag-generator:50054",
+    "GATEWAY_INGESTOR_TARGET": "dns:///rag-ingestor:50057",
+    "INGESTOR_EMBEDDER_TARGET": "dns:///rag-embedder:50052",
+    "INGESTOR_RETRIEVER_TARGET": "dns:///rag-retriever:50053",
     "GATEWAY_ISSUER": "https://RAG-HOST",
     "GATEWAY_SIGNER": "vault",
     "GATEWAY_CREDENTIALS": "redis",

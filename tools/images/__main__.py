@@ -1,4 +1,4 @@
-"""Builds images into build/images: python -m tools.images [IMAGE...], all four services without a name.
+"""Builds images into build/images: python -m tools.images [IMAGE...], all services without a name.
 
 BASE=NAME@sha256:DIGEST in the environment builds on another base than Debian's packages; BUILD_BASE
 on what it is assembled. An image whose inputs did not change is not built again.

@@ -13,7 +13,7 @@ from tools import ROOT
 from tools.images import archive, base, inputs, sbom, wheels
 from tools.images.builders import Builder, builder
 
-IMAGES = ("gateway", "embedder", "embedder-torch", "retriever", "generator")
+IMAGES = ("gateway", "embedder", "embedder-torch", "retriever", "generator", "ingestor")
 OUT = ROOT / "build/images"
 DIGESTS = OUT / "digests.json"
 WHEELS = ROOT / "build/wheels"

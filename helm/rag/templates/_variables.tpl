@@ -66,13 +66,19 @@ http://{{ .root.Release.Name }}-collector:4317
 {{- end -}}
 {{- end -}}
 
-{{- define "rag.variables.gateway" -}}
+{{- define "rag.targets" -}}
+{{- /* The addresses of the services that this one calls, in its own lane if they are there. */ -}}
 {{- $root := .root -}}
 {{- $facts := $root.Files.Get "files/components.yaml" | fromYaml -}}
 {{- range .facts.calls }}
 {{- $lane := ternary $.lane "" (has . (include "rag.laneComponents" $root | fromJsonArray)) }}
 {{ . }}_target: dns:///{{ include "rag.name" (dict "root" $root "component" . "lane" $lane) }}:{{ (get $facts .).ports.grpc }}
 {{- end }}
+{{- end -}}
+
+{{- define "rag.variables.gateway" -}}
+{{- $root := .root -}}
+{{ include "rag.targets" . }}
 callers: edge
 address_header: x-envoy-external-address
 credentials: redis
@@ -106,4 +112,8 @@ qdrant_ca_file: /qdrant-tls/ca.crt
 
 {{- define "rag.variables.generator" -}}
 {}
+{{- end -}}
+
+{{- define "rag.variables.ingestor" -}}
+{{ include "rag.targets" . }}
 {{- end -}}

@@ -1,1 +1,1 @@
-"""Runs the complete platform on one machine: keys, models, four services, and a first tour."""
+"""Runs the complete platform on one machine: keys, models, services, and a first tour."""

@@ -79,7 +79,7 @@ def _run(home: Path, parts: Components, *, once: bool) -> None:
 
 
 def _start_message(parts: Components) -> str:
-    names = "embedder, retriever, generator and gateway"
+    names = "embedder, retriever, generator, ingestor and gateway"
     if parts.vault:
         trust = "Vault and Redis first: they provide secrets, certificates and signatures"
     else:

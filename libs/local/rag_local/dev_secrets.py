@@ -24,7 +24,7 @@ from rag_local.backends.vault_server import write_private
 from rag_local.certificate_authority import Authority
 
 # The components that have a certificate of their own.
-COMPONENTS = ("gateway", "embedder", "retriever", "generator", "edge")
+COMPONENTS = ("gateway", "embedder", "retriever", "generator", "ingestor", "edge")
 _TLS = ("tls.crt", "tls.key", "ca.crt")
 _TOKEN_SECONDS = 86_400.0
 

@@ -51,7 +51,7 @@ _READY_SECONDS = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What runs besides the four services: a Vault with all secrets, and an edge in front of them.
+    """What runs besides the services: a Vault with all secrets, and an edge in front of them.
 
     `traces` is a trace store, `observe` Prometheus and Alertmanager. `collector` is the HOST:PORT of an
     OTLP receiver in plaintext that gets the spans instead of a trace store, empty for none. `gateways` is

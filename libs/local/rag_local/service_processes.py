@@ -1,4 +1,4 @@
-"""The four services as local processes: started, awaited until healthy, stopped in order."""
+"""The services as local processes: started, awaited until healthy, stopped in order."""
 
 import os
 import subprocess
@@ -77,11 +77,18 @@ class ServiceSpec:
         }
 
 
+# Whom each service calls.
+CALLS = {
+    "gateway": ("embedder", "retriever", "generator", "ingestor"),
+    "ingestor": ("embedder", "retriever"),
+}
+
 # The gateway is last, as it is ready when the others are. They are stopped in the reverse order.
 SERVICES = (
     ServiceSpec("embedder", 50052, 50062, 50072),
     ServiceSpec("retriever", 50053, 50063, 50073),
     ServiceSpec("generator", 50054, 50064, 50074),
+    ServiceSpec("ingestor", 50057, 50067, 50077),
     ServiceSpec("gateway", 50051, 50061, 50071),
 )
 
@@ -168,11 +175,13 @@ def _respawn(
 
 
 def targets(specs: Sequence[ServiceSpec]) -> dict[str, str]:
-    """The gateway's settings with the addresses of the other services."""
+    """The settings of the services that call others, with the addresses of these."""
+    ports = {spec.name: spec.port for spec in specs}
     return {
-        f"GATEWAY_{spec.name.upper()}_TARGET": f"127.0.0.1:{spec.port}"
-        for spec in specs
-        if spec.name != "gateway"
+        f"{caller.upper()}_{name.upper()}_TARGET": f"127.0.0.1:{ports[name]}"
+        for caller, names in CALLS.items()
+        for name in names
+        if name in ports
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from google.protobuf import descriptor_pool
 
@@ -30,10 +31,10 @@ from rag_gateway.auth.wiring import AuthComponents, build_auth
 from rag_gateway.clients.embedder import Embedder
 from rag_gateway.clients.generator import Generator
 from rag_gateway.clients.index_check import IndexCompatibilityCheck, creating_index
+from rag_gateway.clients.ingestor import Ingestor
 from rag_gateway.clients.retriever import Retriever
 from rag_gateway.idempotency.service import Idempotency
 from rag_gateway.idempotency.wiring import build_idempotency
-from rag_gateway.ingestion.service import IngestionService
 from rag_gateway.quotas.wiring import QuotaGate, build_quota_gate
 from rag_gateway.redis.wiring import redis_connection, shared_store
 from rag_gateway.settings import Settings
@@ -44,6 +45,8 @@ ANSWERS = "rag.gateway.v1.AnswerService"
 DOCUMENTS = "rag.gateway.v1.DocumentService"
 ACCESS = "rag.gateway.v1.AccessService"
 PUBLIC = (ANSWERS, DOCUMENTS, ACCESS)
+
+Peers: TypeAlias = tuple[Peer, Peer, Peer, Peer]
 
 
 @asynccontextmanager
@@ -62,7 +65,7 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
         auth = await build_auth(stack, settings, identity, redis, PUBLIC, metrics)
         core = _core(settings, peers, metrics)
         await stack.enter_async_context(creating_index(core.index_check))
-        embedder, retriever, generator = peers
+        embedder, retriever, generator, ingestor = peers
         served = serving(
             _services(settings, core, auth, quota_gate, idempotency, metrics),
             settings,
@@ -77,6 +80,7 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
                 **identity.optional_checks,
                 "limits": quota_gate.check_store,
                 generator.name: generator.serving,
+                ingestor.name: ingestor.serving,
             },
             security=ServerSecurity(
                 authenticate=auth.authenticate,
@@ -99,25 +103,21 @@ class _Core:
     retriever: Retriever
     generator: Generator
     answering: AnsweringService
-    ingestion: IngestionService
+    ingestor: Ingestor
     index_check: IndexCompatibilityCheck
 
 
-def _core(settings: Settings, peers: tuple[Peer, Peer, Peer], metrics: GatewayMetrics) -> _Core:
-    embedder_peer, retriever_peer, generator_peer = peers
-    embedder = Embedder(
-        embedder_peer,
-        rerank_timeout=settings.rerank_timeout,
-        stream_timeout=settings.ingest_timeout,
-    )
-    retriever = Retriever(retriever_peer, stream_timeout=settings.ingest_timeout)
+def _core(settings: Settings, peers: Peers, metrics: GatewayMetrics) -> _Core:
+    embedder_peer, retriever_peer, generator_peer, ingestor_peer = peers
+    embedder = Embedder(embedder_peer, rerank_timeout=settings.rerank_timeout)
+    retriever = Retriever(retriever_peer)
     generator = Generator(generator_peer, settings.generate_start_timeout)
     return _Core(
         embedder,
         retriever,
         generator,
         AnsweringService(embedder, retriever, generator, _search_slots(settings, metrics)),
-        IngestionService(retriever, embedder, retriever, slots=settings.ingest_slots),
+        Ingestor(ingestor_peer, stream_timeout=settings.ingest_timeout),
         IndexCompatibilityCheck(embedder, retriever, settings.index, metrics.index_compatible),
     )
 
@@ -154,17 +154,14 @@ def _services(
     recorder = AnswerRecorder(metrics, quota_gate.tier, capture=settings.capture == "redacted")
     answers = AnswerServicer(
         core.answering,
-        Capabilities(
-            core.embedder, core.generator, core.retriever, request_limits, settings.region
-        ),
+        Capabilities(core.embedder, core.generator, core.ingestor, request_limits, settings.region),
         guard(ANSWERS),
         recorder,
         region=settings.region,
         heartbeat=settings.heartbeat,
     )
     documents = DocumentServicer(
-        core.ingestion,
-        core.retriever,
+        core.ingestor,
         guard(DOCUMENTS),
         recorder,
         SizeLimits(settings.document_bytes, settings.upload_bytes),
@@ -206,13 +203,14 @@ def _callers(settings: Settings) -> dict[str, frozenset[str]]:
     }
 
 
-async def _peers(context: ServiceContext, settings: Settings) -> tuple[Peer, Peer, Peer]:
+async def _peers(context: ServiceContext, settings: Settings) -> Peers:
     targets = [
         ("embedder", settings.embedder_target, settings.embed_timeout),
         ("retriever", settings.retriever_target, settings.search_timeout),
         ("generator", settings.generator_target, settings.generate_timeout),
+        ("ingestor", settings.ingestor_target, settings.document_timeout),
     ]
-    embedder, retriever, generator = [
+    embedder, retriever, generator, ingestor = [
         await context.stack.enter_async_context(
             open_peer(
                 name,
@@ -225,4 +223,4 @@ async def _peers(context: ServiceContext, settings: Settings) -> tuple[Peer, Pee
         )
         for name, target, timeout in targets
     ]
-    return embedder, retriever, generator
+    return embedder, retriever, generator, ingestor

@@ -27,9 +27,13 @@ class Settings(VaultSettings):
     )
     embedder_target: str = Field("127.0.0.1:50052", description="Address of the embedder.")
     retriever_target: str = Field("127.0.0.1:50053", description="Address of the retriever.")
+    ingestor_target: str = Field("127.0.0.1:50057", description="Address of the ingestor.")
     generator_target: str = Field("127.0.0.1:50054", description="Address of the generator.")
     embed_timeout: Seconds = Field(10, description="Timeout for embedding a query, in seconds.")
     search_timeout: Seconds = Field(5, description="Timeout for a search of the index, in seconds.")
+    document_timeout: Seconds = Field(
+        5, description="Timeout for reading and deleting documents, in seconds."
+    )
     rerank_timeout: Seconds = Field(10, description="Timeout for reranking, in seconds.")
     generate_timeout: Seconds = Field(
         120, description="Timeout for generating an answer, in seconds."
@@ -153,7 +157,10 @@ class Settings(VaultSettings):
         2**20, ge=1024, le=2**24, description="Largest document in one message, in bytes."
     )
     upload_bytes: int = Field(
-        64 * 2**20, ge=2**20, le=2**30, description="Largest document as a stream, in bytes."
+        64 * 2**20,
+        ge=2**20,
+        le=2**30,
+        description="Largest document as a stream, in bytes; not more than INGESTOR_DOCUMENT_BYTES.",
     )
     searches: int = Field(
         default_factory=lambda: 3 * (os.cpu_count() or 1),
@@ -176,9 +183,6 @@ class Settings(VaultSettings):
         description="The same in an overload, so that searches that are admitted stay fast: it begins when "
         "for a second every search has waited over a fifth of SEARCH_WAIT, and ends when less than a tenth is "
         "refused. Until then half of the slots are used.",
-    )
-    ingest_slots: int = Field(
-        8, ge=1, le=256, description="Maximum number of documents ingested at once; more wait."
     )
     heartbeat: Seconds = Field(
         15, description="Seconds without an event after which a stream sends a heartbeat."

@@ -1,1 +1,1 @@
-"""The retriever: splits documents into chunks, indexes them, and searches the index by vectors."""
+"""The retriever: indexes the chunks of documents, and searches them by vectors."""

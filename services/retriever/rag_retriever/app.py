@@ -1,4 +1,4 @@
-"""Wires the retriever: the only module that selects the vector engine and the document splitter."""
+"""Wires the retriever: the only module that selects the vector engine."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -10,11 +10,8 @@ from rag_common.identity import SecretGetter
 from rag_common.service_context import service_context
 from rag_retriever.api.callers import CALLERS
 from rag_retriever.api.servicer import RetrieverServicer
-from rag_retriever.chunking.chunks import ChunkSettings
 from rag_retriever.engines.instrumented import InstrumentedCatalog
 from rag_retriever.index.ports import Catalog
-from rag_retriever.parsing.parsed import Limits
-from rag_retriever.sandbox.pool import SplitterPool, WorkerSettings
 from rag_retriever.search.service import Retriever
 from rag_retriever.settings import Settings
 from rag_retriever.telemetry.index_gauges import updating_gauges
@@ -32,10 +29,7 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
         metrics = RetrieverMetrics(context.metrics)
         opened = await stack.enter_async_context(_catalog(settings, key, metrics))
         catalog = InstrumentedCatalog(opened, context.metrics.dependencies)
-        splitter = await stack.enter_async_context(_splitter(settings, metrics))
-        servicer = RetrieverServicer(
-            Retriever(catalog, splitter), document_bytes=settings.document_bytes
-        )
+        servicer = RetrieverServicer(Retriever(catalog))
         service = Service(SERVICE, grpc_stubs.add_RetrieverServiceServicer_to_server, servicer)
 
         async def engine() -> None:
@@ -80,16 +74,3 @@ def _catalog(
     from rag_retriever.engines.edge import EdgeCatalog
 
     return EdgeCatalog(settings.data_dir, metrics=metrics)
-
-
-def _splitter(settings: Settings, metrics: RetrieverMetrics) -> SplitterPool:
-    return SplitterPool(
-        Limits(max_bytes=settings.document_bytes, max_pages=settings.document_pages),
-        ChunkSettings(settings.chunk_tokens, settings.chunk_tokens_max, settings.chunk_overlap),
-        WorkerSettings(
-            workers=settings.parse_workers,
-            memory_bytes=settings.parse_memory,
-            wall_seconds=settings.parse_seconds,
-        ),
-        metrics,
-    )

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from rag_common.settings import Port, Seconds, data_folder
+from rag_common.settings import Port, data_folder
 from rag_common.vault.settings import VaultSettings
 
 
@@ -65,27 +65,6 @@ class Settings(VaultSettings):
         None,
         description="File that the backup job touches when it finishes; its age is exported as a metric.",
     )
-    chunk_tokens: int = Field(256, ge=32, le=2048, description="Target size of a chunk, in tokens.")
-    chunk_tokens_max: int = Field(
-        384, ge=32, le=4096, description="Maximum size of a chunk, in tokens."
-    )
-    chunk_overlap: int = Field(
-        40,
-        ge=0,
-        le=512,
-        description="Maximum tokens repeated from the previous chunk, in sentences.",
-    )
-    document_bytes: int = Field(
-        64 * 2**20, ge=2**20, description="Maximum size of a file, in bytes."
-    )
-    document_pages: int = Field(2000, ge=1, description="Maximum number of pages of a file.")
-    parse_workers: int = Field(
-        2, ge=1, le=64, description="Number of worker processes that parse files."
-    )
-    parse_seconds: Seconds = Field(60, description="Timeout for parsing one file, in seconds.")
-    parse_memory: int = Field(
-        2**30, ge=2**28, description="Memory limit for parsing one file, in bytes."
-    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
@@ -93,6 +72,4 @@ class Settings(VaultSettings):
             raise ValueError("the server engine requires RETRIEVER_QDRANT_URL")
         if (self.qdrant_certificate_file is None) != (self.qdrant_key_file is None):
             raise ValueError("a certificate for Qdrant requires its key, and a key its certificate")
-        if not self.chunk_overlap < self.chunk_tokens <= self.chunk_tokens_max:
-            raise ValueError("chunk_overlap < chunk_tokens <= chunk_tokens_max must hold")
         return self

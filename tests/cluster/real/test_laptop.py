@@ -8,12 +8,13 @@ import yaml
 
 from rag_embedder.api.callers import CALLERS as EMBEDDER
 from rag_generator.api.callers import CALLERS as GENERATOR
+from rag_ingestor.api.callers import CALLERS as INGESTOR
 from rag_retriever.api.callers import CALLERS as RETRIEVER
 from tests.support.cluster.network import Endpoint, answers
 from tests.support.cluster.region import Region
 from tests.support.waiting import wait_until
 
-SERVICES = ("gateway", "embedder", "retriever", "generator")
+SERVICES = ("gateway", "embedder", "retriever", "generator", "ingestor")
 PODS = (*SERVICES, "edge", "redis")
 
 
@@ -73,9 +74,10 @@ def graph() -> dict[Endpoint, set[str]]:
             ("embedder", EMBEDDER),
             ("retriever", RETRIEVER),
             ("generator", GENERATOR),
+            ("ingestor", INGESTOR),
         )
     }
-    number = {"embedder": 2, "retriever": 3, "generator": 4}
+    number = {"embedder": 2, "retriever": 3, "generator": 4, "ingestor": 7}
     return {
         **{Endpoint(name, 50050 + number[name]): who for name, who in callers.items()},
         **{Endpoint(name, 50060 + number[name]): set() for name in callers},

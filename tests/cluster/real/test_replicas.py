@@ -14,8 +14,9 @@ from tests.support.cluster.load import Load, reads
 from tests.support.cluster.region import Region
 from tests.support.waiting import wait_until
 
+# The services that reads pass through.
 SERVICES = {"gateway": 50071, "embedder": 50072, "retriever": 50073, "generator": 50074}
-COMPONENTS = ("gateway", "embedder", "retriever", "generator", "edge")
+COMPONENTS = ("gateway", "embedder", "retriever", "generator", "ingestor", "edge")
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_calls_spread_over_the_pods_of_each_service(wide: Region, load: Load) ->
     assert not load.end().failures
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [*SERVICES, "ingestor"])
 def test_a_killed_container_costs_no_read(
     wide: Region, load: Load, service: str, record_testsuite_property: Any
 ) -> None:

@@ -39,7 +39,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         annotations[f"{stage}.stage.kwok.x-k8s.io/delay"] = "100ms"
         annotations[f"{stage}.stage.kwok.x-k8s.io/jitter-delay"] = "300ms"
     pods = {"podAnnotations": annotations}
-    services = ("gateway", "embedder", "retriever", "generator")
+    services = ("gateway", "embedder", "retriever", "generator", "ingestor")
     values = {"edge": pods, "qdrant": pods, "components": dict.fromkeys(services, pods)}
     path = tmp_path_factory.mktemp("values") / "quick.yaml"
     path.write_text(yaml.safe_dump(values))

@@ -18,7 +18,7 @@ NODES = ("node-0", "node-1", "node-2")
 LOST = "node-2"
 SECRETS = ("rag-qdrant", "rag-redis-ca", "rag-test-token", "vault-ca")
 # With three pods each; the collector has one, and telemetry may pause.
-COMPONENTS = {"gateway", "embedder", "retriever", "generator", "edge", "qdrant"}
+COMPONENTS = {"gateway", "embedder", "retriever", "generator", "ingestor", "edge", "qdrant"}
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.xdist_group("simulated cluster")
 REGIONS = ("ap-northeast-2", "eu-central-1", "us-east-1")
 # What an operator creates before the first install; cert-manager makes the others.
 SECRETS = ("rag-qdrant", "rag-redis-ca", "rag-test-token", "vault-ca")
-COMPONENTS = {"gateway", "embedder", "retriever", "generator", "edge", "qdrant", "collector"}
+COMPONENTS = {
+    "gateway", "embedder", "retriever", "generator", "ingestor", "edge", "qdrant", "collector",
+}  # fmt: skip
 # What logs in to Vault by the token of its service account, to sign tokens or for a secret; the others do
 # so only with `tls.mode: vault`.
 USES_VAULT = {"gateway", "retriever"}

@@ -16,7 +16,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("simulated cluster")
 
-COMPONENTS = {"gateway", "embedder", "retriever", "generator", "edge"}
+COMPONENTS = {"gateway", "embedder", "retriever", "generator", "ingestor", "edge"}
 READY = dict.fromkeys(COMPONENTS, 2) | {"retriever": 1, "redis": 1}
 # Its containers are never ready, as those of a bad image.
 _STAGE = r"components.gateway.podAnnotations.pod-ready\.stage\.kwok\.x-k8s\.io"
@@ -27,7 +27,9 @@ CLAIM = "index-rag-retriever-0"
 @pytest.fixture(scope="module")
 def words(chart: Chart, quick: list[str]) -> list[str]:
     """Values of a laptop, with two pods of each stateless service and an index on a disk that grows."""
-    two = [f"components.{name}.replicas=2" for name in ("gateway", "embedder", "generator")]
+    two = [
+        f"components.{name}.replicas=2" for name in ("gateway", "embedder", "generator", "ingestor")
+    ]
     settings = [*two, "edge.replicas=2", "components.retriever.persistence.storageClass=rag-fast"]
     sets = [word for one in settings for word in ("--set", one)]
     return [*chart.values("values-laptop.yaml"), *quick, *sets]

@@ -233,7 +233,7 @@ def test_targets_may_stand_in_the_environment(monkeypatch: pytest.MonkeyPatch) -
 def test_without_targets_it_looks_at_the_four_services_of_this_machine() -> None:
     result = {target.name: target.url for target in parse_targets([])}
     assert result["gateway"] == "http://127.0.0.1:50071"
-    assert list(result) == ["gateway", "embedder", "retriever", "generator"]
+    assert list(result) == ["gateway", "embedder", "retriever", "generator", "ingestor"]
     assert parse_targets(["http://10.0.0.1:9/"])[0].name == "10.0.0.1:9"
 
 

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rag_contract.errors import InvalidArgument
-from rag_retriever.chunking.chunks import ChunkSettings, SourceFile, split
-from rag_retriever.parsing.parsed import Limits
-from rag_retriever.sandbox.pool import SplitterPool, WorkerSettings
+from rag_ingestor.chunking.chunks import ChunkSettings, SourceFile, split
+from rag_ingestor.parsing.parsed import Limits
+from rag_ingestor.sandbox.pool import SplitterPool, WorkerSettings
 from tests.support.fuzz import examples
-from tests.support.retriever import documents, hostile
+from tests.support.ingestor import documents, hostile
 
 LIMITS = Limits(max_bytes=1 << 20, max_expanded=1 << 22, max_pages=50, max_chars=200_000)
 MARKDOWN = """---

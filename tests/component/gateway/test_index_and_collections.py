@@ -24,6 +24,7 @@ from rag_gateway.answering.service import Vectors
 from rag_gateway.clients.index_check import IndexCompatibilityCheck, creating_index
 from rag_gateway.clients.retriever import Retriever as RemoteRetriever
 from rag_gateway.telemetry.metrics import GatewayMetrics
+from rag_ingestor.clients.retriever import Retriever as RemoteDocuments
 from rag_local.program import free_port
 from rag_retriever.api.servicer import RetrieverServicer
 from rag_retriever.engines.edge import EdgeCatalog
@@ -32,7 +33,6 @@ from tests.support.recording import Recorded
 from tests.support.retriever.service import (
     DIMENSIONS,
     FINGERPRINT,
-    Here,
     chunk,
     dense,
     header,
@@ -87,11 +87,12 @@ class Neighbour:
         self.catalog: EdgeCatalog
         self.peer: Peer
         self.remote: RemoteRetriever
+        self.documents: RemoteDocuments
 
     async def start(self, folder: Path) -> None:
         """Serve the indexes in this folder."""
         self.catalog = await self._server.enter_async_context(EdgeCatalog(folder, background=False))
-        servicer = RetrieverServicer(Retriever(self.catalog, Here()), document_bytes=2**20)
+        servicer = RetrieverServicer(Retriever(self.catalog))
         for name in ("Search", "Count", "GetIndex", "CreateIndex"):
             setattr(servicer, name, counted(getattr(servicer, name), self.calls))
         service = Service(SERVICE, add_RetrieverServiceServicer_to_server, servicer)
@@ -108,7 +109,8 @@ class Neighbour:
         async with open_peer(
             "retriever", target, Telemetry(), timeout=5, max_message_bytes=2**24
         ) as self.peer:
-            self.remote = RemoteRetriever(self.peer, stream_timeout=30)
+            self.remote = RemoteRetriever(self.peer)
+            self.documents = RemoteDocuments(self.peer, stream_timeout=30)
             yield
 
     async def create_index(self, name: str = "passages", fingerprint: str = FINGERPRINT) -> None:
@@ -382,5 +384,5 @@ async def test_a_document_is_complete_if_searches_find_as_many_passages_as_it_ha
     filled: Neighbour, tenant: str, collection: str, document_id: str, passages: int, complete: bool
 ) -> None:
     document = Document(collection=collection, document_id=document_id, passage_count=passages)
-    assert await filled.remote.is_complete(tenant, document) is complete
+    assert await filled.documents.is_complete(tenant, document) is complete
     assert filled.calls == {"Count": 1}

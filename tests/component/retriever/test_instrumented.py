@@ -18,7 +18,6 @@ from rag_retriever.search.service import Retriever, Search
 from rag_retriever.telemetry.metrics import RetrieverMetrics
 from tests.support.contracts.samples import SPEC, TEAM, chunk, document, put, vector
 from tests.support.recording import Recorded, below, told, trace_id, words
-from tests.support.retriever.service import Here
 
 MARK = "표식-7f3a9c"
 
@@ -49,7 +48,7 @@ async def test_a_search_is_two_spans_with_the_databases_names(
         query = Query(vector(0), SparseVector((1,), (1.0,)))
         search = Search("", TEAM, query, SPEC.fingerprint)
         with recorded.telemetry.serving("Search", None, {}):
-            assert (await Retriever(catalog, Here()).search(search)).hits
+            assert (await Retriever(catalog).search(search)).hits
     spans = recorded.kept.spans
     assert [span.name for span in spans] == ["query_points", "retrieve", "Search"]
     assert all(below(span, spans[-1]) for span in spans[:-1])

@@ -13,12 +13,9 @@ from rag.retriever.v1.retriever_service_pb2_grpc import RetrieverServiceStub
 from rag.types.v1.vector_pb2 import DenseVector, SparseVector
 from rag_contract.errors import AppError
 from rag_contract.status import from_rpc_error
-from rag_retriever.parsing.parse import parse
-from tests.support.retriever.documents import pdf, wordml
 from tests.support.retriever.service import (
     DIMENSIONS,
     FINGERPRINT,
-    MAX_BYTES,
     chunk,
     dense,
     header,
@@ -207,55 +204,6 @@ async def test_documents_come_in_pages_of_a_bounded_size(stub: RetrieverServiceS
     assert fields(await refused(stub.ListDocuments(over))) == ["page_size"]
 
 
-async def test_a_file_is_cut_into_chunks_that_stand_in_its_text(
-    stub: RetrieverServiceStub,
-) -> None:
-    text = "# 휴가\n\n" + "연차휴가는 열다섯 날이다. " * 200
-    pieces = [pb.SplitDocumentRequest(header=pb.SplitHeader(filename="leave.md"))]
-    content = text.encode()
-    pieces += [
-        pb.SplitDocumentRequest(content=content[at : at + 1000])
-        for at in range(0, len(content), 1000)
-    ]
-    replies = [reply async for reply in stub.SplitDocument(pieces)]
-    outline = replies[0].outline
-    chunks = [one for reply in replies[1:] for one in reply.chunks.chunks]
-    assert (outline.title, outline.media_type) == ("휴가", "text/markdown")
-    assert outline.chunk_count == len(chunks) > 1
-    assert [one.ordinal for one in chunks] == list(range(len(chunks)))
-    assert all(one.span.end - one.span.start == len(one.text) for one in chunks)
-    assert all(one.span.end_byte - one.span.start_byte == len(one.text.encode()) for one in chunks)
-
-
-@pytest.mark.parametrize(
-    ("pieces", "reason"),
-    [
-        ([], "FIELD_INVALID"),
-        ([pb.SplitDocumentRequest(content=b"x")], "FIELD_INVALID"),
-        ([pb.SplitDocumentRequest(header=pb.SplitHeader())], "FIELD_INVALID"),
-        (
-            [
-                pb.SplitDocumentRequest(header=pb.SplitHeader()),
-                pb.SplitDocumentRequest(content=b"x" * (MAX_BYTES + 1)),
-            ],
-            "MESSAGE_TOO_LARGE",
-        ),
-        (
-            [
-                pb.SplitDocumentRequest(header=pb.SplitHeader()),
-                pb.SplitDocumentRequest(content=b"a"),
-                pb.SplitDocumentRequest(header=pb.SplitHeader(filename="b")),
-            ],
-            "FIELD_INVALID",
-        ),
-    ],
-)
-async def test_a_file_that_cannot_be_split_is_refused(
-    stub: RetrieverServiceStub, pieces: list[pb.SplitDocumentRequest], reason: str
-) -> None:
-    assert (await refused(stub.SplitDocument(pieces))).reason == reason
-
-
 @pytest.mark.parametrize(
     ("given", "field"),
     [
@@ -289,18 +237,6 @@ async def test_an_index_lives_and_the_alias_moves(stub: RetrieverServiceStub) ->
     await stub.DeleteIndex(pb.DeleteIndexRequest(index="main"))
     error = await refused(stub.DeleteIndex(pb.DeleteIndexRequest(index="next")))
     assert error.reason == "INDEX_IS_DEFAULT"
-
-
-async def test_the_media_types_are_those_that_are_read(stub: RetrieverServiceStub) -> None:
-    listed = (await stub.ListMediaTypes(pb.ListMediaTypesRequest())).media_types
-    files = {
-        "a.txt": "본문".encode(),
-        "a.md": "# 제목\n\n본문".encode(),
-        "a.html": "<html><body><p>본문</p></body></html>".encode(),
-        "a.pdf": pdf([["text"]]),
-        "a.docx": wordml("<w:p><w:r><w:t>본문</w:t></w:r></w:p>"),
-    }
-    assert {parse(content, name).media_type for name, content in files.items()} == set(listed)
 
 
 async def test_an_unknown_index_is_not_found(stub: RetrieverServiceStub) -> None:

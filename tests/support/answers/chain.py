@@ -20,9 +20,9 @@ from rag_embedder.runtimes.kiwi import KiwiAnalyzer
 from rag_embedder.runtimes.onnx import OnnxModel
 from rag_generator.evidence.selection import Extract, answer
 from rag_generator.evidence.sentences import Passage
-from rag_retriever.chunking.chunks import ChunkSettings, SourceFile, split
+from rag_ingestor.chunking.chunks import ChunkSettings, SourceFile, split
+from rag_ingestor.parsing.parse import Limits
 from rag_retriever.index.model import Hit
-from rag_retriever.parsing.parse import Limits
 from rag_retriever.search.fusion import fuse
 
 _CANDIDATES, _TOP = 50, 10
@@ -45,7 +45,7 @@ class Entry:
 
 
 def entries(name: str, content: bytes, title: str = "", media_type: str = "") -> list[Entry]:
-    """The chunks of a document as the retriever cuts it."""
+    """The chunks of a document as the ingestor cuts it."""
     created = split(SourceFile(content, name, media_type), Limits(), ChunkSettings())
     shown = title or created.title
     return [

@@ -29,9 +29,10 @@ def service_links() -> set[Link]:
     grpc = {service: _default(service, "port") for service in SERVICES}
     http = {service: _default(service, "http_port") for service in SERVICES}
     links = {
-        Link("gateway", target, grpc[target])
+        Link(source, target, grpc[target])
+        for source in SERVICES
         for target in SERVICES
-        if f"{target}_target" in SERVICES["gateway"].model_fields and "gateway" in callers(target)
+        if f"{target}_target" in SERVICES[source].model_fields and source in callers(target)
     }
     links |= {Link(caller, "gateway", grpc["gateway"]) for caller in callers("gateway")}
     # The edge reads readiness and keys from the gateway's HTTP port.

@@ -10,7 +10,7 @@ from tools.images.build import tar_of
 
 from tests.support.parts import ROOT, missing
 
-SERVICES = ("embedder", "retriever", "generator", "gateway")
+SERVICES = ("embedder", "retriever", "generator", "ingestor", "gateway")
 
 
 def built(services: Sequence[str] = SERVICES) -> dict[str, Archive]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.parts import ROOT, missing
 
-SERVICES = ("gateway", "embedder", "retriever", "generator")
+SERVICES = ("gateway", "embedder", "retriever", "generator", "ingestor")
 _FOLDER = ROOT / "build" / "images"
 _MANIFEST = "manifest.json"
 

@@ -5,19 +5,17 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 from rag.embedder.v1.embedder_service_pb2 import GetModelInfoResponse
-from rag.types.v1.document_pb2 import Document
 from rag_common.observability.metrics import Metrics
 from rag_gateway.answering.fair_semaphore import FairSemaphore
 from rag_gateway.answering.model import Retrieval
 from rag_gateway.answering.service import AnsweringService, SearchHits, Vectors
 from rag_gateway.api.answer import AnswerServicer
 from rag_gateway.api.capabilities import Capabilities, limits
-from rag_gateway.api.document import DocumentRepository, DocumentServicer, SizeLimits
+from rag_gateway.api.document import DocumentServicer, SizeLimits
 from rag_gateway.api.guard import RequestGuard
 from rag_gateway.auth.audit import Audit
 from rag_gateway.idempotency.memory import LocalIdempotencyStore
 from rag_gateway.idempotency.service import Idempotency
-from rag_gateway.ingestion.service import IngestionService
 from rag_gateway.quotas.config import read
 from rag_gateway.quotas.memory import LocalBuckets
 from rag_gateway.quotas.service import Quotas
@@ -25,10 +23,9 @@ from rag_gateway.telemetry.metrics import GatewayMetrics
 from rag_gateway.telemetry.recorder import AnswerRecorder
 from rag_retriever.api import filters
 from tests.support.gateway.fakes import (
+    FakeDocuments,
     FakeEmbedding,
     FakeSearching,
-    FakeSplitting,
-    FakeStoring,
     FakeWriting,
     scored,
 )
@@ -41,18 +38,6 @@ class Reading(FakeSearching):
         if options.filter:
             filters.parse(options.filter)
         return await super().search(tenant, vectors, options)
-
-
-@cache
-def _repository() -> AsyncMock:
-    """Holds one document, named `default`."""
-    documents = {"default": Document(document_id="default")}
-    repository = AsyncMock(spec=DocumentRepository)
-    repository.get.side_effect = lambda _tenant, _collection, name: documents.get(name)
-    repository.documents.return_value = ([], "")
-    repository.passages.return_value = []
-    repository.delete.return_value = 0
-    return repository
 
 
 @cache
@@ -70,7 +55,6 @@ def servicers() -> dict[str, Any]:
     embedding, models, guard = FakeEmbedding([0.5]), _models(), _guard()
     answering = AnsweringService(embedding, Reading([scored("a")]), FakeWriting(), FairSemaphore(6))
     request_limits = limits(document_bytes=1 << 20, upload_bytes=1 << 26, deadline=60)
-    ingesting = IngestionService(FakeSplitting(), embedding, FakeStoring(), slots=1)
     recorder = AnswerRecorder(GatewayMetrics(Metrics()), lambda _principal: "", capture=True)
     return {
         "AnswerService": AnswerServicer(
@@ -82,7 +66,7 @@ def servicers() -> dict[str, Any]:
             heartbeat=60,
         ),
         "DocumentService": DocumentServicer(
-            ingesting, _repository(), guard, recorder, SizeLimits(1 << 20, 1 << 26)
+            FakeDocuments(), guard, recorder, SizeLimits(1 << 20, 1 << 26)
         ),
     }
 

@@ -1,17 +1,22 @@
 """The gateway's neighbours, played by objects that remember what they were asked."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from rag.ingestor.v1.ingestor_service_pb2 import (
+    INGEST_OUTCOME_CREATED,
+    IngestDocumentResponse,
+    IngestHeader,
+)
 from rag.types.v1.document_pb2 import Document
 from rag.types.v1.grounding_pb2 import Citation, Grounding, SkippedReason, Usage
 from rag.types.v1.passage_pb2 import Evidence, Passage, ScoredPassage
 from rag.types.v1.vector_pb2 import DenseVector, SparseVector
+from rag_contract import errors
 from rag_gateway.answering.model import Generation, Retrieval, Support
 from rag_gateway.answering.service import GeneratedAnswer, SearchHits, TextDelta, Vectors
-from rag_gateway.ingestion.service import Outcome, Outline, StoredDocument
+from rag_gateway.clients.ingestor import Content
 
 
 def scored(name: str, score: float = 0.5) -> ScoredPassage:
@@ -39,7 +44,7 @@ def written(
 
 @dataclass
 class FakeEmbedding:
-    """Embeds queries and chunks; `fails` is raised in the batch of that number.
+    """Embeds queries.
 
     Reranking raises `unranked`, or never ends where that is None and there are no scores.
     """
@@ -47,10 +52,8 @@ class FakeEmbedding:
     scores: Sequence[float] = ()
     error: Exception | None = None
     unranked: Exception | None = None
-    fails: dict[int, Exception] = field(default_factory=dict)
     asked: list[tuple[str, bool, bool]] = field(default_factory=list)
     reranked: list[Sequence[str]] = field(default_factory=list)
-    embedded: int = 0
 
     async def query(self, text: str, *, dense: bool, sparse: bool) -> Vectors:
         self.asked.append((text, dense, sparse))
@@ -70,20 +73,6 @@ class FakeEmbedding:
         if not self.scores:
             await asyncio.Event().wait()
         return self.scores
-
-    async def fingerprint(self) -> str:
-        return "finger"
-
-    async def chunks(
-        self, title: str, batches: AsyncIterator[Sequence[Any]]
-    ) -> AsyncIterator[Sequence[Any]]:
-        number = 0
-        async for batch in batches:
-            if number in self.fails:
-                raise self.fails[number]
-            self.embedded += len(batch)
-            number += 1
-            yield [f"vector of {chunk}" for chunk in batch]
 
 
 @dataclass
@@ -139,62 +128,41 @@ class FakeWriting:
         return Grounding(score=0.5)
 
 
-@dataclass
-class FakeSplit:
-    outline: Outline
-    chunks: Sequence[Sequence[str]]
+class FakeDocuments:
+    """Takes every document; `default` is the only one that is there."""
 
-    async def batches(self) -> AsyncIterator[Sequence[str]]:
-        for batch in self.chunks:
-            yield batch
-
-
-@dataclass
-class FakeSplitting:
-    """Cuts every file into the same chunks."""
-
-    chunks: Sequence[Sequence[str]] = (("one", "two"), ("three",))
-    error: Exception | None = None
-    asked: int = 0
-
-    async def split(self, content: bytes, filename: str, media_type: str) -> FakeSplit:
-        self.asked += 1
-        if self.error:
-            raise self.error
-        total = sum(map(len, self.chunks))
-        return FakeSplit(Outline("its own title", "text/plain", 99, total), self.chunks)
-
-
-@dataclass
-class FakeStoring:
-    """Keeps a document when all its batches have come, as the retriever does; `gate` holds that back."""
-
-    kept: dict[tuple[str, str, str], tuple[Document, list[Any]]] = field(default_factory=dict)
-    gate: asyncio.Event | None = None
-    waiting: int = 0
-
-    async def get(self, tenant: str, collection: str, document_id: str) -> Document | None:
-        result = self.kept.get((tenant, collection, document_id))
-        return result[0] if result else None
-
-    async def is_complete(self, tenant: str, document: Document) -> bool:
-        _, chunks = self.kept[tenant, document.collection, document.document_id]
-        return len(chunks) == document.passage_count
-
-    async def put(
+    async def ingest(
         self,
         tenant: str,
-        document: Document,
-        fingerprint: str,
-        batches: AsyncIterator[Sequence[Any]],
-    ) -> StoredDocument:
-        chunks = [chunk async for batch in batches for chunk in batch]
-        if self.gate:
-            self.waiting += 1
-            await self.gate.wait()
-        key = tenant, document.collection, document.document_id
-        former = self.kept.get(key)
-        if former and former[0].version == document.version and len(former[1]) == len(chunks):
-            return StoredDocument(former[0], Outcome.UNCHANGED)
-        self.kept[key] = document, chunks
-        return StoredDocument(document, Outcome.REPLACED if former else Outcome.CREATED)
+        header: IngestHeader,
+        content: Content,
+        on_received: Callable[[int], None],
+    ) -> IngestDocumentResponse:
+        size = sum([len(piece) async for piece in content.pieces()])
+        on_received(size)
+        document = Document(
+            document_id=header.document_id or "sha256:0",
+            collection=header.collection,
+            metadata=header.metadata,
+            character_count=size,
+            passage_count=1,
+        )
+        return IngestDocumentResponse(document=document, outcome=INGEST_OUTCOME_CREATED)
+
+    async def get(self, tenant: str, collection: str, document_id: str) -> Document:
+        if document_id != "default":
+            raise errors.DocumentNotFound("there is no such document")
+        return Document(document_id=document_id, collection=collection)
+
+    async def documents(
+        self, tenant: str, collection: str, page_size: int, page_token: str
+    ) -> tuple[Sequence[Document], str]:
+        return [], ""
+
+    async def passages(
+        self, tenant: str, collection: str, document_id: str, first: int, page_size: int
+    ) -> Sequence[Passage]:
+        return []
+
+    async def delete(self, tenant: str, collection: str, document_id: str) -> int:
+        return 0

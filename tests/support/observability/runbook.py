@@ -9,7 +9,13 @@ from tests.support.observability.fixtures import RUNBOOKS
 from tests.support.parts import tool
 
 _BLOCK = re.compile(r"^## First look$.*?^```sh$\n(?P<first>[^\n]+)$", re.MULTILINE | re.DOTALL)
-_PORTS = {"50071": "gateway", "50072": "embedder", "50073": "retriever", "50074": "generator"}
+_PORTS = {
+    "50071": "gateway",
+    "50072": "embedder",
+    "50073": "retriever",
+    "50074": "generator",
+    "50077": "ingestor",
+}
 _SECONDS = 20.0
 
 

@@ -1,4 +1,4 @@
-"""The retriever's service on a free port, with the real embedded engine and the real splitting."""
+"""The retriever's service on a free port, with the real embedded engine."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,32 +18,19 @@ from rag.types.v1.vector_pb2 import DenseVector, SparseVector
 from rag_common.grpc.bootstrap import Service, serving
 from rag_common.observability.setup import Telemetry
 from rag_retriever.api.servicer import RetrieverServicer
-from rag_retriever.chunking.chunks import ChunkSettings, SourceFile, Split, split
 from rag_retriever.engines.edge import EdgeCatalog
-from rag_retriever.parsing.parse import MEDIA_TYPES
-from rag_retriever.parsing.parsed import Limits
 from rag_retriever.search.service import Retriever
 from tests.support.rpc import Settings
 
 DIMENSIONS = 8
 FINGERPRINT = "finger"
-MAX_BYTES = 2**20
-
-
-class Here:
-    """Splits in this process."""
-
-    media_types = MEDIA_TYPES
-
-    async def split(self, file: SourceFile) -> Split:
-        return split(file, Limits(), ChunkSettings())
 
 
 @asynccontextmanager
 async def retrieving(folder: Path) -> AsyncIterator[RetrieverServiceStub]:
     """A stub of the service on the embedded engine, with an index for the samples' vectors."""
     async with EdgeCatalog(folder) as opened:
-        servicer = RetrieverServicer(Retriever(opened, Here()), document_bytes=MAX_BYTES)
+        servicer = RetrieverServicer(Retriever(opened))
         service = Service(
             "rag.retriever.v1.RetrieverService", add_RetrieverServiceServicer_to_server, servicer
         )

@@ -14,7 +14,7 @@ from rag_generator.answering.service import Answer, Task
 from rag_generator.evidence.selection import Extract, answer
 from rag_generator.evidence.sentences import Passage
 from tests.support.answers.chain import entries
-from tests.support.retriever.documents import FONT, pdf
+from tests.support.ingestor.documents import FONT, pdf
 
 
 def ask(question: str, text: str, name: str = "a.txt") -> Extract:

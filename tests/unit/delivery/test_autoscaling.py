@@ -19,6 +19,7 @@ PODS = {
     "embedder": Pods(0.04, 8, 45),
     "retriever": Pods(0.02, 32, 20),
     "generator": Pods(4.0, 16, 15),
+    "ingestor": Pods(2.0, 8, 15),
 }
 MINUTE, HOUR = 60, 3600
 Arrivals = Callable[[int], float]

@@ -1,15 +1,19 @@
 """The guard: a call's collections, its quota in one step, and its response stored once per request id."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 
+from rag.gateway.v1 import document_service_pb2 as pb
 from rag.gateway.v1.answer_service_pb2 import AnswerRequest, AnswerResponse
+from rag.types.v1.document_pb2 import Document
 from rag_common.context import CALL, Call, Principal
 from rag_contract import errors
 from rag_gateway.api.guard import Permit, RequestGuard, only_collection
+from rag_gateway.api.uploads import Upload
 from rag_gateway.auth.audit import Audit
 from rag_gateway.idempotency.memory import LocalIdempotencyStore
 from rag_gateway.idempotency.service import Idempotency
@@ -19,6 +23,7 @@ from rag_gateway.quotas.memory import LocalBuckets
 from rag_gateway.quotas.service import Cost, Quotas
 from rag_gateway.quotas.tiers import Tier
 from tests.support.quotas.stores import OneTier, limits
+from tests.support.waiting import until
 
 TOKENS = 100
 
@@ -151,3 +156,89 @@ async def test_of_several_open_collections_one_must_be_named(guard: RequestGuard
 async def test_a_call_without_a_caller_is_refused(guard: RequestGuard) -> None:
     with pytest.raises(errors.TokenMissing):
         await guard.admit("Search")
+
+
+def pieces(*content: bytes) -> AsyncIterator[pb.UploadDocumentRequest]:
+    async def messages() -> AsyncIterator[pb.UploadDocumentRequest]:
+        for piece in content:
+            yield pb.UploadDocumentRequest(content=piece)
+
+    return messages()
+
+
+async def upload(guard: RequestGuard, header: pb.UploadHeader, *content: bytes) -> tuple[str, int]:
+    """Upload as the servicer does; the version in the response, and the bytes that were passed on."""
+    taken = Upload(pieces(*content), limit=100)
+    passed_on = bytearray()
+    async with served():
+        permit = await guard.admit("UploadDocument")
+
+        async def work() -> pb.UploadDocumentResponse:
+            async for piece in taken.pieces():
+                passed_on.extend(piece)
+            return pb.UploadDocumentResponse(document=Document(version=f"of {len(passed_on)}"))
+
+        response = pb.UploadDocumentResponse
+        reply = await guard.idempotent(
+            "UploadDocument", permit, header, work, response, taken.digest
+        )
+    return reply.document.version, len(passed_on)
+
+
+async def test_an_upload_that_is_tried_again_is_compared_and_not_passed_on(
+    guard: RequestGuard,
+) -> None:
+    header = pb.UploadHeader(collection="wiki", request_id="r-1")
+    assert await upload(guard, header, b"abc", b"de") == ("of 5", 5)
+    assert await upload(guard, header, b"ab", b"cde") == ("of 5", 0)
+    for changed in ((b"abc", b"dE"), (b"abc",), (b"abc", b"de", b"f")):
+        with pytest.raises(errors.RequestIdReused):
+            await upload(guard, header, *changed)
+    with pytest.raises(errors.FieldInvalid):
+        await upload(guard, header)
+    with pytest.raises(errors.MessageTooLarge):
+        await upload(guard, header, b"x" * 101)
+    header.collection = "other"
+    with pytest.raises(errors.RequestIdReused):
+        await upload(guard, header, b"abc", b"de")
+
+
+async def test_an_upload_in_which_nothing_comes_for_long_ends() -> None:
+    async def silent() -> AsyncIterator[pb.UploadDocumentRequest]:
+        yield pb.UploadDocumentRequest(content=b"a")
+        await asyncio.Event().wait()
+
+    taken = Upload(silent(), limit=100, stalled=0.05)
+    with pytest.raises(errors.DeadlineExceeded):
+        await taken.digest()
+    await taken.settle()
+
+
+async def test_what_is_read_when_a_call_fails_leaves_the_rest_to_be_read() -> None:
+    """The interceptor reads the rest, so that the caller gets the status; only one can read at a time."""
+    go = asyncio.Event()
+
+    async def messages() -> AsyncIterator[pb.UploadDocumentRequest]:
+        yield pb.UploadDocumentRequest(content=b"a")
+        await go.wait()
+        yield pb.UploadDocumentRequest(content=b"b")
+        yield pb.UploadDocumentRequest(content=b"c")
+
+    source = messages()
+    taken = Upload(source, limit=100)
+    reading = asyncio.create_task(taken.digest())
+    await until(lambda: taken.size == 1, "the first piece is read")
+    reading.cancel()
+    await asyncio.wait([reading])
+    go.set()
+    await taken.settle()
+    assert [message.content async for message in source] == [b"c"]
+
+
+async def test_an_upload_that_failed_may_be_tried_again_with_other_content(
+    guard: RequestGuard,
+) -> None:
+    header = pb.UploadHeader(collection="wiki", request_id="r-1")
+    with pytest.raises(errors.MessageTooLarge):
+        await upload(guard, header, b"x" * 101)
+    assert await upload(guard, header, b"abc") == ("of 3", 3)

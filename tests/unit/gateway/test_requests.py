@@ -192,7 +192,7 @@ def test_everything_wrong_with_a_document_is_said_at_once() -> None:
 def test_a_value_of_metadata_is_kept(value: Any) -> None:
     request = metadata(value)
     assert violations(request) == []
-    assert parse.spec("", request.document).metadata == {"k": value}
+    assert parse.ingest_header("", request.document).metadata == {"k": value}
 
 
 def test_texts_of_a_document_come_in_nfc() -> None:
@@ -201,7 +201,7 @@ def test_texts_of_a_document_come_in_nfc() -> None:
         document_id=name, title=name, filename=name, metadata={"k": name, "all": [name]}
     )
     assert violations(request) == []
-    result = parse.spec("", request.document)
+    result = parse.ingest_header("", request.document)
     assert (result.document_id, result.title, result.filename) == ("각", "각", "각")
     assert result.metadata == {"k": "각", "all": ["각"]}
     assert parse.document_id(name) == "각"

@@ -7,10 +7,10 @@ import pytest
 
 from rag.gateway.v1 import answer_service_pb2 as pb
 from rag_common.context import Call
+from rag_common.timings import StageTimings
 from rag_gateway.answering.model import Provenance
 from rag_gateway.answering.service import AnswerResult, SearchResult
 from rag_gateway.api import responses
-from rag_gateway.timings import StageTimings
 from tests.support.gateway.fakes import scored, written
 
 REGION = "kr-1"

@@ -7,9 +7,11 @@ from google.protobuf.descriptor import FileDescriptor
 
 import rag_embedder.api.callers
 import rag_generator.api.callers
+import rag_ingestor.api.callers
 import rag_retriever.api.callers
 from rag.embedder.v1 import embedder_service_pb2
 from rag.generator.v1 import generator_service_pb2
+from rag.ingestor.v1 import ingestor_service_pb2
 from rag.retriever.v1 import retriever_service_pb2
 
 
@@ -19,8 +21,9 @@ from rag.retriever.v1 import retriever_service_pb2
         (rag_embedder.api.callers, embedder_service_pb2.DESCRIPTOR),
         (rag_retriever.api.callers, retriever_service_pb2.DESCRIPTOR),
         (rag_generator.api.callers, generator_service_pb2.DESCRIPTOR),
+        (rag_ingestor.api.callers, ingestor_service_pb2.DESCRIPTOR),
     ],
-    ids=["embedder", "retriever", "generator"],
+    ids=["embedder", "retriever", "generator", "ingestor"],
 )
 def test_the_table_names_every_method_and_no_other(
     module: ModuleType, file: FileDescriptor
@@ -33,8 +36,12 @@ def test_the_table_names_every_method_and_no_other(
     assert set(module.CALLERS) == methods
 
 
-def test_what_a_tenant_keeps_is_shown_to_the_gateway_alone() -> None:
-    callers = rag_retriever.api.callers.CALLERS
-    methods = {name.rpartition("/")[2] for name, who in callers.items() if who == {"gateway"}}
-    chunks = {"UpsertChunks", "DeleteChunks", "ListChunks", "SplitDocument"}
-    assert methods >= {"Search", "Count", "GetDocument", "ListDocuments", *chunks}
+def test_what_a_tenant_keeps_is_shown_to_the_service_that_needs_it_and_to_no_person() -> None:
+    callers = {**rag_retriever.api.callers.CALLERS, **rag_ingestor.api.callers.CALLERS}
+    allowed = {
+        service: {name.rpartition("/")[2] for name, who in callers.items() if who == {service}}
+        for service in ("gateway", "ingestor")
+    }
+    chunks = {"UpsertChunks", "DeleteChunks", "ListChunks", "Count", "GetDocument", "ListDocuments"}
+    documents = {"IngestDocument", "GetDocument", "ListDocuments", "ListPassages", "DeleteDocument"}
+    assert allowed == {"gateway": {"Search", *documents}, "ingestor": chunks}

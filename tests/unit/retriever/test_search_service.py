@@ -19,7 +19,6 @@ from rag_retriever.search.fusion import Method
 from rag_retriever.search.service import Retriever, Search
 from tests.support.contracts.samples import SPEC, TEAM, chunk, document, vector
 from tests.support.recording import Recorded
-from tests.support.retriever.service import Here
 
 
 @pytest_asyncio.fixture
@@ -31,7 +30,7 @@ async def catalog(tmp_path: Path) -> AsyncIterator[Catalog]:
 
 @pytest.fixture
 def retriever(catalog: Catalog) -> Retriever:
-    return Retriever(catalog, Here())
+    return Retriever(catalog)
 
 
 async def batches(
@@ -82,7 +81,7 @@ async def test_chunks_that_are_not_what_is_announced_leave_nothing(
 
 async def test_chunks_that_come_one_by_one_are_stored_together(catalog: Catalog) -> None:
     recorded = Recorded()
-    retriever = Retriever(InstrumentedCatalog(catalog, recorded.metrics.dependencies), Here())
+    retriever = Retriever(InstrumentedCatalog(catalog, recorded.metrics.dependencies))
     await put(retriever, document(passages=300), *(chunk(ordinal) for ordinal in range(300)))
     assert await retriever.count("", TEAM) == (1, 300)
     assert (
@@ -286,7 +285,7 @@ async def test_a_document_replaced_in_the_middle_of_a_search_is_found_in_its_new
         async def open(self, _name: str, _max_age: float = 0.0) -> Any:
             return interrupted
 
-    assert await found(Retriever(Opening(), Here())) == ["둘째"]  # type: ignore[arg-type]
+    assert await found(Retriever(Opening())) == ["둘째"]  # type: ignore[arg-type]
 
 
 # Required collections
@@ -334,7 +333,7 @@ async def test_only_collections_without_a_hit_are_looked_up_and_all_of_them_at_o
     catalog: Catalog,
 ) -> None:
     recorded = Recorded()
-    retriever = Retriever(InstrumentedCatalog(catalog, recorded.metrics.dependencies), Here())
+    retriever = Retriever(InstrumentedCatalog(catalog, recorded.metrics.dependencies))
     names = tuple(f"c{number}" for number in range(5))
     for name in names:
         await put(retriever, document(name, collection=name), chunk(0))

@@ -28,7 +28,7 @@ def top(
         typer.Option(
             envvar="RAG_METRICS_URLS",
             metavar="SERVICE=URL",
-            help="A service's HTTP port; repeatable. The four services on this machine if omitted.",
+            help="A service's HTTP port; repeatable. The services on this machine if omitted.",
         ),
     ] = None,
 ) -> None:

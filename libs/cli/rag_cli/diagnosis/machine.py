@@ -25,7 +25,7 @@ _Health = tuple[str, tuple[FailedCheck, ...]]
 
 
 def service_checks(pages: Sequence[str], timeout: float) -> Iterator[Check]:
-    """Each service by its health page: the named ones, or the four of this machine if one of them answers."""
+    """Each service by its health page: the named ones, or those of this machine if one of them answers."""
     try:
         targets = parse_targets(pages)
     except ValueError as error:

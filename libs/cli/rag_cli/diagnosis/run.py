@@ -17,7 +17,7 @@ from rag_client.transport.channel import Gateway, is_loopback
 class Subject:
     """The configuration to check; `timeout` is that of one step, in seconds.
 
-    `pages` are the services' HTTP ports as in RAG_METRICS_URLS, or empty for the four of this machine;
+    `pages` are the services' HTTP ports as in RAG_METRICS_URLS, or empty for those of this machine;
     `home` is the platform's folder, if the platform runs on this machine. `gateway` and `credential`
     raise OSError or ValueError for invalid options or files.
     """

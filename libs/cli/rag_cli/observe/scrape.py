@@ -12,7 +12,13 @@ from urllib.parse import urlsplit
 from rag_cli.observe.http_client import HttpClient, Response, Unreachable
 from rag_cli.observe.samples import Samples, Unreadable, samples
 
-_PORTS = {"gateway": 50071, "embedder": 50072, "retriever": 50073, "generator": 50074}
+_PORTS = {
+    "gateway": 50071,
+    "embedder": 50072,
+    "retriever": 50073,
+    "generator": 50074,
+    "ingestor": 50077,
+}
 _NAMED = re.compile(r"(?:(?P<name>[\w.-]+)=)?(?P<url>https?://.+)")
 
 
@@ -25,7 +31,7 @@ class Target:
 
 
 def parse_targets(values: Iterable[str]) -> list[Target]:
-    """Parse `service=http://host:port`, where `service=` is optional; without values, the four services here.
+    """Parse `service=http://host:port`, where `service=` is optional; without values, the services here.
 
     Raises ValueError for an invalid value.
     """

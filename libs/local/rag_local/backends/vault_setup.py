@@ -9,7 +9,7 @@ from typing import Any
 import hvac
 
 POLICIES = Path(__file__).resolve().parents[4] / "deploy" / "vault" / "policies"
-SERVICES = ("gateway", "embedder", "retriever", "generator", "edge")
+SERVICES = ("gateway", "embedder", "retriever", "generator", "ingestor", "edge")
 OPERATOR = "operator"
 TOKEN_KEY = "rag-tokens"  # noqa: S105 - a name
 

@@ -3,14 +3,15 @@
 from rag_common.security.peer_identity import only
 
 # `operator` is a person at a shell; these methods return no tenant's data.
-_OPERATOR = only("gateway", "operator")
+_QUESTIONS = only("gateway", "operator")
+_DOCUMENTS = only("ingestor", "operator")
 
 _SERVICE = "/rag.embedder.v1.EmbedderService/"
 
 CALLERS = {
-    _SERVICE + "Embed": _OPERATOR,
-    _SERVICE + "EmbedStream": _OPERATOR,
-    _SERVICE + "Rerank": _OPERATOR,
-    _SERVICE + "Tokenize": _OPERATOR,
-    _SERVICE + "GetModelInfo": _OPERATOR,
+    _SERVICE + "Embed": _QUESTIONS,
+    _SERVICE + "EmbedStream": _DOCUMENTS,
+    _SERVICE + "Rerank": _QUESTIONS,
+    _SERVICE + "Tokenize": _QUESTIONS,
+    _SERVICE + "GetModelInfo": only("gateway", "ingestor", "operator"),
 }

@@ -9,12 +9,12 @@ from typing import Protocol
 from rag.types.v1.grounding_pb2 import Citation, Grounding, SkippedReason, Usage
 from rag.types.v1.passage_pb2 import Passage, ScoredPassage
 from rag.types.v1.vector_pb2 import DenseVector, SparseVector
+from rag_common.timings import StageTimings
 from rag_contract import errors
 from rag_gateway.answering.fair_semaphore import FairSemaphore
 from rag_gateway.answering.model import Generation, Provenance, Question, Retrieval, Support
 from rag_gateway.answering.quoting import MODEL, quoting_fallback
 from rag_gateway.answering.reranking import RERANKER, Reranker, reordered, widened
-from rag_gateway.timings import StageTimings
 
 # The entry in Provenance.degraded if passages are quoted instead of a generated answer.
 GENERATOR = "generator"

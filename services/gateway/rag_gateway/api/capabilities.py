@@ -1,11 +1,13 @@
 """The models, media types and limits of this deployment, read from the services at most once a minute."""
 
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Protocol
 
 from rag.embedder.v1.embedder_service_pb2 import GetModelInfoResponse
 from rag.gateway.v1 import answer_service_pb2 as pb
+from rag_contract import errors
 from rag_contract.durations import set_seconds
 from rag_gateway.api.validation.limits import (
     MAX_CANDIDATES,
@@ -36,7 +38,7 @@ class EmbeddingInfo(Protocol):
 
 
 class Capabilities:
-    """Describes models and limits. Raises Unavailable if a service is unavailable."""
+    """Describes models and limits. Raises Unavailable if embedder or generator is unavailable."""
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Capabilities:
         self._parser = parser
         self._limits = limits
         self._region = region
+        self._media_types: list[str] = []
         self._cached: pb.GetCapabilitiesResponse | None = None
         self._read_at = 0.0
 
@@ -69,11 +72,17 @@ class Capabilities:
                 model=model.model, dimensions=model.dimensions, fingerprint=model.fingerprint
             ),
             reranker=model.reranker,
-            media_types=await self._parser.media_types(),
+            media_types=await self._read_media_types(),
             limits=self._limits,
             region=self._region,
             version=version("rag-platform"),
         )
+
+    async def _read_media_types(self) -> list[str]:
+        """The media types, or those known before while documents cannot be ingested."""
+        with suppress(errors.Unavailable):
+            self._media_types = await self._parser.media_types()
+        return self._media_types
 
 
 def limits(*, document_bytes: int, upload_bytes: int, deadline: float) -> pb.Limits:

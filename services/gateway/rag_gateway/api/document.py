@@ -1,39 +1,47 @@
 """The public DocumentService: translates between protobuf messages and the domain services."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rag.gateway.v1 import document_service_pb2 as pb
 from rag.gateway.v1.document_service_pb2_grpc import DocumentServiceServicer
+from rag.gateway.v1.options_pb2 import StageTiming
+from rag.ingestor.v1 import ingestor_service_pb2 as ingestor
 from rag.types.v1.document_pb2 import Document
 from rag.types.v1.passage_pb2 import Passage
 from rag_common.context import Call
 from rag_common.grpc.types import Context
-from rag_contract import errors
-from rag_gateway.api import responses, uploads
+from rag_gateway.api import uploads
 from rag_gateway.api.guard import RequestGuard, only_collection
 from rag_gateway.api.validation import parse
 from rag_gateway.api.validation.validator import RequestValidator
 from rag_gateway.auth.audit import Event
-from rag_gateway.ingestion.service import DocumentSpec, IngestionService, IngestResult, Outcome
+from rag_gateway.clients.ingestor import Content
 from rag_gateway.quotas.service import Cost
 from rag_gateway.telemetry.recorder import AnswerRecorder
 
-# All uploads together may use the memory of this many documents of the largest size.
-_MAX_UPLOADS = 4
-
 _OUTCOMES = {
-    Outcome.CREATED: pb.INGEST_OUTCOME_CREATED,
-    Outcome.REPLACED: pb.INGEST_OUTCOME_REPLACED,
-    Outcome.UNCHANGED: pb.INGEST_OUTCOME_UNCHANGED,
+    ingestor.INGEST_OUTCOME_CREATED: pb.INGEST_OUTCOME_CREATED,
+    ingestor.INGEST_OUTCOME_REPLACED: pb.INGEST_OUTCOME_REPLACED,
+    ingestor.INGEST_OUTCOME_UNCHANGED: pb.INGEST_OUTCOME_UNCHANGED,
 }
 
 
-class DocumentRepository(Protocol):
-    """Reads and deletes documents, for one tenant at a time. Raises AppError."""
+class Documents(Protocol):
+    """Ingests, reads and deletes documents, for one tenant at a time. Raises AppError."""
 
-    async def get(self, tenant: str, collection: str, document_id: str) -> Document | None: ...
+    async def ingest(
+        self,
+        tenant: str,
+        header: ingestor.IngestHeader,
+        content: Content,
+        on_received: Callable[[int], None],
+    ) -> ingestor.IngestDocumentResponse:
+        """Ingest a document whose content is passed on as it arrives; `on_received` gets its bytes then."""
+        ...
+
+    async def get(self, tenant: str, collection: str, document_id: str) -> Document: ...
 
     async def documents(
         self, tenant: str, collection: str, page_size: int, page_token: str
@@ -59,29 +67,27 @@ class DocumentServicer(DocumentServiceServicer):
 
     def __init__(
         self,
-        ingestion: IngestionService,
-        documents: DocumentRepository,
+        documents: Documents,
         guard: RequestGuard,
         recorder: AnswerRecorder,
         sizes: SizeLimits,
     ) -> None:
-        self._ingestion = ingestion
         self._documents = documents
         self._guard = guard
         self._recorder = recorder
         self._sizes = sizes
-        self._budget = uploads.UploadBudget(_MAX_UPLOADS * sizes.upload)
 
     async def IngestDocument(
         self, request: pb.IngestDocumentRequest, context: Context
     ) -> pb.IngestDocumentResponse:
         RequestValidator(request).validate()
-        spec = parse.spec(request.collection, request.document)
+        header = parse.ingest_header(request.collection, request.document)
         uploads.require_size(len(request.content), self._sizes.message)
-        permit = await self._guard.admit("IngestDocument", collections=[spec.collection])
+        permit = await self._guard.admit("IngestDocument", collections=[header.collection])
 
         async def work() -> pb.IngestDocumentResponse:
-            result = await self._ingest(permit.tenant, spec, request.content)
+            content = uploads.WholeContent(request.content)
+            result = await self._ingest(permit.tenant, header, content)
             return pb.IngestDocumentResponse(**_fields(result, permit.call))
 
         response = pb.IngestDocumentResponse
@@ -93,31 +99,36 @@ class DocumentServicer(DocumentServiceServicer):
         context: Context,
     ) -> pb.UploadDocumentResponse:
         first = await uploads.first(request_iterator)
-        header = first.header
-        self._guard.name_call(header.request_id)
+        self._guard.name_call(first.header.request_id)
         RequestValidator(first).validate()
-        spec = parse.spec(header.collection, header.document)
+        header = parse.ingest_header(first.header.collection, first.header.document)
         permit = await self._guard.admit(
             "UploadDocument",
-            collections=[spec.collection],
+            collections=[header.collection],
             cost=Cost(stream=True),
         )
-        with self._budget.reservation() as reservation:
-            content = await uploads.content(request_iterator, self._sizes.upload, reservation)
+        upload = uploads.Upload(request_iterator, self._sizes.upload)
 
-            async def work() -> pb.UploadDocumentResponse:
-                result = await self._ingest(permit.tenant, spec, content)
-                return pb.UploadDocumentResponse(**_fields(result, permit.call))
+        async def work() -> pb.UploadDocumentResponse:
+            result = await self._ingest(permit.tenant, header, upload)
+            return pb.UploadDocumentResponse(**_fields(result, permit.call))
 
-            response = pb.UploadDocumentResponse
+        response = pb.UploadDocumentResponse
+        try:
             return await self._guard.idempotent(
-                "UploadDocument", permit, header, work, response, content
+                "UploadDocument", permit, first.header, work, response, upload.digest
             )
+        except Exception:
+            await upload.settle()
+            raise
 
-    async def _ingest(self, tenant: str, spec: DocumentSpec, content: bytes) -> IngestResult:
-        with self._recorder.ingesting(len(content)) as record:
-            result = await self._ingestion.ingest(tenant, spec, content)
-            record(result)
+    async def _ingest(
+        self, tenant: str, header: ingestor.IngestHeader, content: Content
+    ) -> ingestor.IngestDocumentResponse:
+        with self._recorder.ingesting() as observation:
+            result = await self._documents.ingest(tenant, header, content, observation.received)
+            outcome = pb.IngestOutcome.Name(_outcome(result)).removeprefix("INGEST_OUTCOME_")
+            observation.finished(outcome.lower(), result.document.passage_count)
         return result
 
     async def GetDocument(
@@ -126,8 +137,6 @@ class DocumentServicer(DocumentServiceServicer):
         collection, document_id = _key(request)
         permit = await self._guard.admit("GetDocument", collections=[collection])
         document = await self._documents.get(permit.tenant, collection, document_id)
-        if document is None:
-            raise errors.DocumentNotFound("there is no such document")
         return pb.GetDocumentResponse(document=document)
 
     async def ListDocuments(
@@ -160,14 +169,21 @@ class DocumentServicer(DocumentServiceServicer):
         return pb.DeleteDocumentResponse(deleted_passages=deleted)
 
 
-def _fields(result: IngestResult, call: Call) -> dict[str, Any]:
+def _fields(result: ingestor.IngestDocumentResponse, call: Call) -> dict[str, Any]:
     """The fields of IngestDocumentResponse and of UploadDocumentResponse, which are the same."""
     return {
         "document": result.document,
-        "outcome": _OUTCOMES[result.outcome],
-        "timings": responses.timings(result.timings.seconds),
+        "outcome": _outcome(result),
+        "timings": [
+            StageTiming(stage=timing.stage, duration=timing.duration) for timing in result.timings
+        ],
         "trace_id": call.trace_id,
     }
+
+
+def _outcome(result: ingestor.IngestDocumentResponse) -> pb.IngestOutcome:
+    """The public outcome; unspecified for one that a newer ingestor knows."""
+    return _OUTCOMES.get(result.outcome, pb.INGEST_OUTCOME_UNSPECIFIED)
 
 
 def _key(

@@ -12,7 +12,13 @@ from rag_common.observability import tracing
 from rag_contract import errors
 from rag_gateway.auth.audit import Audit, AuditedAction, Event
 from rag_gateway.auth.policy import collections_for
-from rag_gateway.idempotency.service import Codec, Idempotency, Key, fingerprint
+from rag_gateway.idempotency.service import (
+    Codec,
+    Idempotency,
+    Key,
+    different_request,
+    fingerprint,
+)
 from rag_gateway.quotas.service import Cost, Quotas, Usage
 
 Response = TypeVar("Response", bound=Message)
@@ -112,34 +118,41 @@ class RequestGuard:
         request: Message,
         work: Callable[[], Awaitable[Response]],
         response_type: type[Response] | None,
-        *parts: bytes,
+        upload_digest: Callable[[], Awaitable[bytes]] | None = None,
     ) -> Response:
         """Run the work once per `request_id` of the request; a retry gets the stored response.
 
         None as `response_type` means that the response is a secret: it is not stored, and a retry is
-        refused. `parts` are further content of the request, such as an upload. Raises RequestIdReused,
-        TokenBudget.
+        refused. `upload_digest` returns the SHA-256 of what is uploaded with the request, when all of it
+        has arrived: a retry must upload the same. Raises RequestIdReused, TokenBudget.
         """
         given_id: str = request.request_id  # type: ignore[attr-defined]
         if not given_id:
             return await work()
 
-        async def charged() -> Response:
+        async def charged() -> tuple[Response, bytes]:
             if permit.deferred_tokens:
                 rest = Cost(0, permit.deferred_tokens)
                 permit.usage = await permit.call.resources.reserve(
                     self._quotas.reserve(permit.principal, rest)
                 )
-            return await work()
+            response = await work()
+            return response, await upload_digest() if upload_digest else b""
 
         bare = type(request)()
         bare.CopyFrom(request)
         bare.ClearField("request_id")
         body = bare.SerializeToString(deterministic=True)
-        digest = fingerprint(permit.principal, body, *parts)
         key = Key(permit.tenant, self._prefix + method, given_id)
-        codec = _codec(response_type) if response_type else None
-        return await self._idempotency.run(key, digest, charged, codec)
+        response, uploaded = await self._idempotency.run(
+            key,
+            fingerprint(permit.principal, body),
+            charged,
+            _codec(response_type, 32 if upload_digest else 0) if response_type else None,
+        )
+        if upload_digest and await upload_digest() != uploaded:
+            raise different_request()
+        return response
 
 
 def only_collection(permit: Permit, requested: str) -> str:
@@ -162,5 +175,14 @@ def _caller() -> tuple[Call, Principal]:
     return call, call.principal
 
 
-def _codec(response_type: type[Response]) -> Codec[Response]:
-    return Codec(lambda message: message.SerializeToString(), response_type.FromString)
+def _codec(response_type: type[Response], digest_bytes: int) -> Codec[tuple[Response, bytes]]:
+    """Stores a response after the digest of what was uploaded for it, which has so many bytes."""
+
+    def dump(done: tuple[Response, bytes]) -> bytes:
+        response, digest = done
+        return digest + response.SerializeToString()
+
+    def load(stored: bytes) -> tuple[Response, bytes]:
+        return response_type.FromString(stored[digest_bytes:]), stored[:digest_bytes]
+
+    return Codec(dump, load)

@@ -1,10 +1,9 @@
 """The client of the embedder's gRPC API."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 from rag.embedder.v1 import embedder_service_pb2 as pb
 from rag.embedder.v1.embedder_service_pb2_grpc import EmbedderServiceStub
-from rag.retriever.v1.retriever_service_pb2 import TextChunk, VectorChunk
 from rag_common.grpc.peer import Peer
 from rag_contract.durations import to_seconds
 from rag_gateway.answering.service import Vectors
@@ -17,13 +16,12 @@ _REPRESENTATION = {
 
 
 class Embedder:
-    """Embeds queries and chunks, and reranks passages."""
+    """Embeds queries, and reranks passages."""
 
-    def __init__(self, peer: Peer, *, rerank_timeout: float, stream_timeout: float) -> None:
+    def __init__(self, peer: Peer, *, rerank_timeout: float) -> None:
         self._peer = peer
         self._stub = EmbedderServiceStub(peer.channel)
         self._rerank_timeout = rerank_timeout
-        self._stream_timeout = stream_timeout
 
     async def query(self, text: str, *, dense: bool, sparse: bool) -> Vectors:
         """The vectors of a query; for the dense one a query over the model's length is truncated."""
@@ -60,37 +58,3 @@ class Embedder:
             self._stub.GetModelInfo, pb.GetModelInfoRequest()
         )
         return reply
-
-    async def fingerprint(self) -> str:
-        """The fingerprint of the embedding model in use."""
-        return (await self.model()).fingerprint
-
-    async def chunks(
-        self, title: str, batches: AsyncIterator[Sequence[TextChunk]]
-    ) -> AsyncIterator[Sequence[VectorChunk]]:
-        """The chunks with the vectors of their text, title and headings, batch by batch."""
-        sent: list[Sequence[TextChunk]] = []
-
-        async def requests() -> AsyncIterator[pb.EmbedStreamRequest]:
-            async for batch in batches:
-                sent.append(batch)
-                yield pb.EmbedStreamRequest(
-                    batch=pb.EmbedRequest(
-                        texts=[_in_context(title, chunk) for chunk in batch],
-                        task=pb.TASK_DOCUMENT,
-                        overflow=pb.OVERFLOW_TRUNCATE,
-                    )
-                )
-
-        replies = self._peer.stream(
-            self._stub.EmbedStream, requests(), timeout=self._stream_timeout
-        )
-        async for reply in replies:
-            pairs = zip(sent.pop(0), reply.batch.embeddings, strict=True)
-            yield [VectorChunk(chunk=chunk, dense=e.dense, sparse=e.sparse) for chunk, e in pairs]
-
-
-def _in_context(title: str, chunk: TextChunk) -> str:
-    """The chunk's text below its title and headings, which give it context."""
-    headings = [heading for heading in chunk.headings if heading != title]
-    return "\n".join(part for part in (title, " > ".join(headings), chunk.text) if part)

@@ -194,6 +194,11 @@ def fingerprint(principal: Principal, *parts: bytes) -> str:
     return digest.hexdigest()
 
 
+def different_request() -> errors.RequestIdReused:
+    """The refusal of a request whose id was used for another one."""
+    return errors.RequestIdReused("this request_id was used for a different request")
+
+
 def _refusal(state: State) -> errors.RequestIdReused:
     match state:
         case State.RUNNING:
@@ -201,7 +206,7 @@ def _refusal(state: State) -> errors.RequestIdReused:
                 "the call with this request_id is still running", retry_after=_RETRY_SECONDS
             )
         case State.OTHER:
-            return errors.RequestIdReused("this request_id was used for a different request")
+            return different_request()
         case _:
             return errors.RequestIdReused(
                 "the call with this request_id is done, and its response is not stored"

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from opentelemetry import trace
 
@@ -13,12 +14,29 @@ from rag_common.observability.redaction import redact
 from rag_contract import errors
 from rag_gateway.answering.model import Question, Retrieval
 from rag_gateway.answering.service import AnswerResult, GeneratedAnswer, SearchResult
-from rag_gateway.ingestion.service import IngestResult
 from rag_gateway.telemetry.metrics import GatewayMetrics
 
 # Shorter waits, in seconds, get no span of their own.
 _MIN_QUEUE_SECONDS = 0.001
 _MAX_CAPTURED_CHARACTERS = 4000
+
+
+@dataclass(slots=True)
+class IngestObservation:
+    """What is known of an ingestion: its time begins when all content has arrived, not with a slow upload."""
+
+    arrived: float | None = None
+    size: int = 0
+    outcome: str = "failed"
+    passages: int | None = None
+
+    def received(self, size: int) -> None:
+        """All bytes of the document have arrived."""
+        self.arrived, self.size = time.monotonic(), size
+
+    def finished(self, outcome: str, passages: int) -> None:
+        """The document is stored, or was left unchanged."""
+        self.outcome, self.passages = outcome, passages
 
 
 class AnswerRecorder:
@@ -85,25 +103,26 @@ class AnswerRecorder:
         trace.get_current_span().add_event("end")
 
     @contextmanager
-    def ingesting(self, size: int) -> Iterator[Callable[[IngestResult], None]]:
-        """Time the ingestion of a document; the block passes its result to the yielded function."""
-        began = time.monotonic()
-        outcome = "failed"
-
-        def record(result: IngestResult) -> None:
-            nonlocal outcome
-            outcome = result.outcome.value
-            self._metrics.ingest_bytes.inc(size)
-            self._metrics.ingest_chunks.inc(result.document.passage_count)
-
+    def ingesting(self) -> Iterator["IngestObservation"]:
+        """Observe the ingestion of a document within the block."""
+        observation = IngestObservation()
         try:
-            yield record
+            yield observation
         except (errors.InvalidArgument, errors.MessageTooLarge):
             # The caller's mistakes are quick: counted with the others they would lower the durations.
-            outcome = "refused"
+            observation.outcome = "refused"
             raise
         finally:
-            self._metrics.ingests.labels(outcome).observe(time.monotonic() - began)
+            self._record_ingestion(observation)
+
+    def _record_ingestion(self, observation: "IngestObservation") -> None:
+        if observation.arrived is None:
+            return
+        seconds = time.monotonic() - observation.arrived
+        self._metrics.ingests.labels(observation.outcome).observe(seconds)
+        if observation.passages is not None:
+            self._metrics.ingest_bytes.inc(observation.size)
+            self._metrics.ingest_chunks.inc(observation.passages)
 
     def _record_retrieval(self, result: SearchResult, options: Retrieval) -> None:
         timings = result.timings

@@ -3,6 +3,7 @@
 from rag_common.security.peer_identity import only
 
 _GATEWAY = only("gateway")
+_INGESTOR = only("ingestor")
 # Operators may manage indexes but never read their content.
 _OPERATOR = only("gateway", "operator")
 
@@ -10,14 +11,12 @@ _SERVICE = "/rag.retriever.v1.RetrieverService/"
 
 CALLERS = {
     _SERVICE + "Search": _GATEWAY,
-    _SERVICE + "SplitDocument": _GATEWAY,
-    _SERVICE + "UpsertChunks": _GATEWAY,
-    _SERVICE + "DeleteChunks": _GATEWAY,
-    _SERVICE + "Count": _GATEWAY,
-    _SERVICE + "GetDocument": _GATEWAY,
-    _SERVICE + "ListDocuments": _GATEWAY,
-    _SERVICE + "ListChunks": _GATEWAY,
-    _SERVICE + "ListMediaTypes": _OPERATOR,
+    _SERVICE + "UpsertChunks": _INGESTOR,
+    _SERVICE + "DeleteChunks": _INGESTOR,
+    _SERVICE + "Count": _INGESTOR,
+    _SERVICE + "GetDocument": _INGESTOR,
+    _SERVICE + "ListDocuments": _INGESTOR,
+    _SERVICE + "ListChunks": _INGESTOR,
     _SERVICE + "CreateIndex": _OPERATOR,
     _SERVICE + "GetIndex": _OPERATOR,
     _SERVICE + "ListIndexes": _OPERATOR,

@@ -89,17 +89,6 @@ def chunk_from(message: pb.TextChunk) -> Chunk:
     )
 
 
-def text_chunk_message(chunk: Chunk) -> pb.TextChunk:
-    """The message of a chunk."""
-    return pb.TextChunk(
-        ordinal=chunk.ordinal,
-        text=chunk.text,
-        headings=chunk.headings,
-        span=_span(chunk),
-        page=chunk.page,
-    )
-
-
 def passage_message(passage: Passage) -> passage_pb2.Passage:
     """The message of a passage."""
     message = passage_pb2.Passage()
@@ -197,12 +186,6 @@ def _write_evidence(message: passage_pb2.Evidence, hit: SearchHit) -> None:
     if fused.sparse_rank is not None and fused.sparse_score is not None:
         message.sparse_rank, message.sparse_score = fused.sparse_rank, fused.sparse_score
     message.matched_terms.extend(hit.matched)
-
-
-def _span(chunk: Chunk) -> passage_pb2.TextSpan:
-    return passage_pb2.TextSpan(
-        start=chunk.start, end=chunk.end, start_byte=chunk.start_byte, end_byte=chunk.end_byte
-    )
 
 
 def _metadata(message: Struct) -> dict[str, MetadataValue]:

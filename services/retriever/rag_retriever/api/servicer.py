@@ -8,7 +8,6 @@ from rag.retriever.v1.retriever_service_pb2_grpc import RetrieverServiceServicer
 from rag_common.grpc.types import Context
 from rag_contract import errors
 from rag_retriever.api import filters, messages
-from rag_retriever.chunking.chunks import SourceFile
 from rag_retriever.index.filters import Filter, Scope
 from rag_retriever.index.model import Query, VectorChunk
 from rag_retriever.index.ports import IndexSpec, Outcome
@@ -18,7 +17,6 @@ from rag_retriever.search.service import Retriever, Search
 _MAX_TOP_K = 100
 _MAX_CANDIDATES = 1000
 _MAX_PAGE_SIZE = 1000
-_CHUNKS_PER_MESSAGE = 16
 
 _METHODS = {
     pb.FUSION_UNSPECIFIED: Method.POSTERIOR,
@@ -29,33 +27,13 @@ _METHODS = {
 
 
 class RetrieverServicer(RetrieverServiceServicer):
-    """Converts messages to calls of `Retriever`; `document_bytes` limits the size of an uploaded file."""
+    """Converts messages to calls of `Retriever`."""
 
-    def __init__(self, retriever: Retriever, *, document_bytes: int) -> None:
+    def __init__(self, retriever: Retriever) -> None:
         self._retriever = retriever
-        self._document_bytes = document_bytes
 
     async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
         return messages.search_response(await self._retriever.search(_search_from(request)))
-
-    async def SplitDocument(
-        self,
-        request_iterator: AsyncIterator[pb.SplitDocumentRequest],
-        context: Context,
-    ) -> AsyncIterator[pb.SplitDocumentResponse]:
-        file = await self._read_file(request_iterator)
-        split = await self._retriever.split(file)
-        outline = pb.Outline(
-            title=split.title,
-            media_type=split.media_type,
-            character_count=len(split.text),
-            chunk_count=len(split.chunks),
-        )
-        yield pb.SplitDocumentResponse(outline=outline)
-        for start in range(0, len(split.chunks), _CHUNKS_PER_MESSAGE):
-            batch = split.chunks[start : start + _CHUNKS_PER_MESSAGE]
-            chunks = pb.ChunkBatch(chunks=[messages.text_chunk_message(chunk) for chunk in batch])
-            yield pb.SplitDocumentResponse(chunks=chunks)
 
     async def UpsertChunks(
         self,
@@ -156,24 +134,6 @@ class RetrieverServicer(RetrieverServiceServicer):
     ) -> pb.DeleteIndexResponse:
         await self._retriever.catalog.drop(request.index)
         return pb.DeleteIndexResponse()
-
-    async def ListMediaTypes(
-        self, request: pb.ListMediaTypesRequest, context: Context
-    ) -> pb.ListMediaTypesResponse:
-        return pb.ListMediaTypesResponse(media_types=self._retriever.media_types)
-
-    async def _read_file(self, requests: AsyncIterator[pb.SplitDocumentRequest]) -> SourceFile:
-        first = await anext(requests, None)
-        if first is None or first.WhichOneof("part") != "header":
-            raise errors.FieldInvalid.of("header", "must be in the first message")
-        content = bytearray()
-        async for piece in requests:
-            if piece.WhichOneof("part") != "content":
-                raise errors.FieldInvalid.of("content", "must be the only part after the header")
-            content += piece.content
-            if len(content) > self._document_bytes:
-                raise errors.MessageTooLarge(f"the file exceeds {self._document_bytes} bytes")
-        return SourceFile(bytes(content), first.header.filename, first.header.media_type)
 
 
 def _search_from(request: pb.SearchRequest) -> Search:

@@ -6,10 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Protocol
 
 from rag_contract import errors
-from rag_retriever.chunking.chunks import SourceFile, Split
 from rag_retriever.index.filters import Scope
 from rag_retriever.index.model import (
     Candidates,
@@ -31,19 +29,6 @@ _MAX_RETRIES = 2
 _ALIAS_SECONDS = 1.0
 # Callers send chunks in small messages; on a Qdrant server each write costs as much as some 20 chunks.
 _MIN_STAGED = 128
-
-
-class DocumentSplitter(Protocol):
-    """Splits files into chunks."""
-
-    @property
-    def media_types(self) -> Sequence[str]:
-        """The media types that can be split."""
-        ...
-
-    async def split(self, file: SourceFile) -> Split:
-        """The file's text and chunks. Raises InvalidArgument, Overloaded, Unavailable."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +74,8 @@ class SearchResult:
 class Retriever:
     """Searches and changes the indexes of a catalog. Every method raises IndexNotFound and Unavailable."""
 
-    def __init__(self, catalog: Catalog, splitter: DocumentSplitter) -> None:
+    def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self._splitter = splitter
         self._uploads: Counter[tuple[str, DocumentKey, str]] = Counter()
 
     async def search(self, search: Search) -> SearchResult:
@@ -111,15 +95,6 @@ class Retriever:
         unconfirmed = [name for name in search.required_collections if name not in present]
         await _require_collections(index, search.scope.tenant, unconfirmed)
         return result
-
-    @property
-    def media_types(self) -> Sequence[str]:
-        """The media types of documents that can be split."""
-        return self._splitter.media_types
-
-    async def split(self, file: SourceFile) -> Split:
-        """A file's text and chunks; stores nothing. Raises InvalidArgument."""
-        return await self._splitter.split(file)
 
     async def upsert(
         self,

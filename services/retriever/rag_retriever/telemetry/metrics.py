@@ -9,11 +9,10 @@ _BUILD_SECONDS = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 
 
 class RetrieverMetrics:
-    """Metrics of indexes, of optimising them, of splitting documents, and of backups."""
+    """Metrics of indexes, of optimising them, and of backups."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._indexes(metrics)
-        self._splitting(metrics)
         self.backup_age = metrics.gauge(
             "rag_backup_age_seconds",
             "Age of the newest backup, by the file that the backup job touches; infinite if the file does "
@@ -58,18 +57,3 @@ class RetrieverMetrics:
             ("outcome",),
             _BUILD_SECONDS,
         )
-
-    def _splitting(self, metrics: Metrics) -> None:
-        self.split_seconds = metrics.histogram(
-            "rag_split_duration_seconds",
-            "Duration of parsing and splitting a document, including the wait for a worker; outcome is ok, "
-            "refused (invalid document), overloaded, failed or cancelled.",
-            ("media_type", "outcome"),
-        )
-        self.split_workers = metrics.gauge(
-            "rag_split_workers", "Maximum number of documents parsed concurrently."
-        )
-        self.split_busy = metrics.gauge(
-            "rag_split_workers_busy", "Documents being parsed by workers."
-        )
-        self.split_waiting = metrics.gauge("rag_split_waiting", "Documents waiting for a worker.")

@@ -89,48 +89,6 @@ class SearchTimings(_message.Message):
     payload: _duration_pb2.Duration
     def __init__(self, dense: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sparse: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., fusion: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., payload: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
-class SplitDocumentRequest(_message.Message):
-    __slots__ = ("header", "content")
-    HEADER_FIELD_NUMBER: _ClassVar[int]
-    CONTENT_FIELD_NUMBER: _ClassVar[int]
-    header: SplitHeader
-    content: bytes
-    def __init__(self, header: _Optional[_Union[SplitHeader, _Mapping]] = ..., content: _Optional[bytes] = ...) -> None: ...
-
-class SplitHeader(_message.Message):
-    __slots__ = ("filename", "media_type")
-    FILENAME_FIELD_NUMBER: _ClassVar[int]
-    MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
-    filename: str
-    media_type: str
-    def __init__(self, filename: _Optional[str] = ..., media_type: _Optional[str] = ...) -> None: ...
-
-class SplitDocumentResponse(_message.Message):
-    __slots__ = ("outline", "chunks")
-    OUTLINE_FIELD_NUMBER: _ClassVar[int]
-    CHUNKS_FIELD_NUMBER: _ClassVar[int]
-    outline: Outline
-    chunks: ChunkBatch
-    def __init__(self, outline: _Optional[_Union[Outline, _Mapping]] = ..., chunks: _Optional[_Union[ChunkBatch, _Mapping]] = ...) -> None: ...
-
-class Outline(_message.Message):
-    __slots__ = ("title", "media_type", "character_count", "chunk_count")
-    TITLE_FIELD_NUMBER: _ClassVar[int]
-    MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
-    CHARACTER_COUNT_FIELD_NUMBER: _ClassVar[int]
-    CHUNK_COUNT_FIELD_NUMBER: _ClassVar[int]
-    title: str
-    media_type: str
-    character_count: int
-    chunk_count: int
-    def __init__(self, title: _Optional[str] = ..., media_type: _Optional[str] = ..., character_count: _Optional[int] = ..., chunk_count: _Optional[int] = ...) -> None: ...
-
-class ChunkBatch(_message.Message):
-    __slots__ = ("chunks",)
-    CHUNKS_FIELD_NUMBER: _ClassVar[int]
-    chunks: _containers.RepeatedCompositeFieldContainer[TextChunk]
-    def __init__(self, chunks: _Optional[_Iterable[_Union[TextChunk, _Mapping]]] = ...) -> None: ...
-
 class TextChunk(_message.Message):
     __slots__ = ("ordinal", "text", "headings", "span", "page")
     ORDINAL_FIELD_NUMBER: _ClassVar[int]
@@ -320,16 +278,6 @@ class GetIndexResponse(_message.Message):
     INDEX_FIELD_NUMBER: _ClassVar[int]
     index: Index
     def __init__(self, index: _Optional[_Union[Index, _Mapping]] = ...) -> None: ...
-
-class ListMediaTypesRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
-
-class ListMediaTypesResponse(_message.Message):
-    __slots__ = ("media_types",)
-    MEDIA_TYPES_FIELD_NUMBER: _ClassVar[int]
-    media_types: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, media_types: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListIndexesRequest(_message.Message):
     __slots__ = ()

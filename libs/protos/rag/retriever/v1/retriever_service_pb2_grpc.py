@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RetrieverServiceStub:
-    """Splits documents into chunks, indexes them, and searches passages by vectors.
+    """Indexes the chunks of documents, and searches passages by vectors.
 
     Every call names its tenant and accesses only that tenant's data, except for calls that manage indexes.
     Callers are the platform's own services, which take the tenant from a verified credential.
@@ -42,11 +42,6 @@ class RetrieverServiceStub:
                 '/rag.retriever.v1.RetrieverService/Search',
                 request_serializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SearchRequest.SerializeToString,
                 response_deserializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SearchResponse.FromString,
-                _registered_method=True)
-        self.SplitDocument = channel.stream_stream(
-                '/rag.retriever.v1.RetrieverService/SplitDocument',
-                request_serializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SplitDocumentRequest.SerializeToString,
-                response_deserializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SplitDocumentResponse.FromString,
                 _registered_method=True)
         self.UpsertChunks = channel.stream_unary(
                 '/rag.retriever.v1.RetrieverService/UpsertChunks',
@@ -103,11 +98,6 @@ class RetrieverServiceStub:
                 request_serializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SwitchAliasRequest.SerializeToString,
                 response_deserializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SwitchAliasResponse.FromString,
                 _registered_method=True)
-        self.ListMediaTypes = channel.unary_unary(
-                '/rag.retriever.v1.RetrieverService/ListMediaTypes',
-                request_serializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.ListMediaTypesRequest.SerializeToString,
-                response_deserializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.ListMediaTypesResponse.FromString,
-                _registered_method=True)
         self.DeleteIndex = channel.unary_unary(
                 '/rag.retriever.v1.RetrieverService/DeleteIndex',
                 request_serializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.DeleteIndexRequest.SerializeToString,
@@ -116,7 +106,7 @@ class RetrieverServiceStub:
 
 
 class RetrieverServiceServicer:
-    """Splits documents into chunks, indexes them, and searches passages by vectors.
+    """Indexes the chunks of documents, and searches passages by vectors.
 
     Every call names its tenant and accesses only that tenant's data, except for calls that manage indexes.
     Callers are the platform's own services, which take the tenant from a verified credential.
@@ -124,13 +114,6 @@ class RetrieverServiceServicer:
 
     def Search(self, request, context):
         """Searches for the passages nearest to a query's vectors.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def SplitDocument(self, request_iterator, context):
-        """Parses a file and splits its text into chunks; stores nothing. The first message is the header.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -214,13 +197,6 @@ class RetrieverServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListMediaTypes(self, request, context):
-        """Lists the media types that SplitDocument can parse.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def DeleteIndex(self, request, context):
         """Deletes an index with all its data.
         """
@@ -235,11 +211,6 @@ def add_RetrieverServiceServicer_to_server(servicer, server):
                     servicer.Search,
                     request_deserializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SearchRequest.FromString,
                     response_serializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SearchResponse.SerializeToString,
-            ),
-            'SplitDocument': grpc.stream_stream_rpc_method_handler(
-                    servicer.SplitDocument,
-                    request_deserializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SplitDocumentRequest.FromString,
-                    response_serializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SplitDocumentResponse.SerializeToString,
             ),
             'UpsertChunks': grpc.stream_unary_rpc_method_handler(
                     servicer.UpsertChunks,
@@ -296,11 +267,6 @@ def add_RetrieverServiceServicer_to_server(servicer, server):
                     request_deserializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SwitchAliasRequest.FromString,
                     response_serializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SwitchAliasResponse.SerializeToString,
             ),
-            'ListMediaTypes': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListMediaTypes,
-                    request_deserializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.ListMediaTypesRequest.FromString,
-                    response_serializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.ListMediaTypesResponse.SerializeToString,
-            ),
             'DeleteIndex': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteIndex,
                     request_deserializer=rag_dot_retriever_dot_v1_dot_retriever__service__pb2.DeleteIndexRequest.FromString,
@@ -315,7 +281,7 @@ def add_RetrieverServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RetrieverService:
-    """Splits documents into chunks, indexes them, and searches passages by vectors.
+    """Indexes the chunks of documents, and searches passages by vectors.
 
     Every call names its tenant and accesses only that tenant's data, except for calls that manage indexes.
     Callers are the platform's own services, which take the tenant from a verified credential.
@@ -338,33 +304,6 @@ class RetrieverService:
             '/rag.retriever.v1.RetrieverService/Search',
             rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SearchRequest.SerializeToString,
             rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SearchResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def SplitDocument(request_iterator,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.stream_stream(
-            request_iterator,
-            target,
-            '/rag.retriever.v1.RetrieverService/SplitDocument',
-            rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SplitDocumentRequest.SerializeToString,
-            rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SplitDocumentResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -662,33 +601,6 @@ class RetrieverService:
             '/rag.retriever.v1.RetrieverService/SwitchAlias',
             rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SwitchAliasRequest.SerializeToString,
             rag_dot_retriever_dot_v1_dot_retriever__service__pb2.SwitchAliasResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListMediaTypes(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/rag.retriever.v1.RetrieverService/ListMediaTypes',
-            rag_dot_retriever_dot_v1_dot_retriever__service__pb2.ListMediaTypesRequest.SerializeToString,
-            rag_dot_retriever_dot_v1_dot_retriever__service__pb2.ListMediaTypesResponse.FromString,
             options,
             channel_credentials,
             insecure,

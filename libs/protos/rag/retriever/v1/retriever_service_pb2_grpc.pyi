@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RetrieverServiceStub:
-    """Splits documents into chunks, indexes them, and searches passages by vectors.
+    """Indexes the chunks of documents, and searches passages by vectors.
 
     Every call names its tenant and accesses only that tenant's data, except for calls that manage indexes.
     Callers are the platform's own services, which take the tenant from a verified credential.
@@ -39,8 +39,6 @@ class RetrieverServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RetrieverServiceAsyncStub: ...
     Search: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.SearchRequest, _retriever_service_pb2.SearchResponse]
     """Searches for the passages nearest to a query's vectors."""
-    SplitDocument: _grpc.StreamStreamMultiCallable[_retriever_service_pb2.SplitDocumentRequest, _retriever_service_pb2.SplitDocumentResponse]
-    """Parses a file and splits its text into chunks; stores nothing. The first message is the header."""
     UpsertChunks: _grpc.StreamUnaryMultiCallable[_retriever_service_pb2.UpsertChunksRequest, _retriever_service_pb2.UpsertChunksResponse]
     """Stores a document's chunks. The first message is the header. If the stream ends successfully, this
     version replaces the previous one; otherwise the previous one stays.
@@ -65,14 +63,12 @@ class RetrieverServiceStub:
     """Builds the search graph of recent writes, while reads and writes continue."""
     SwitchAlias: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.SwitchAliasRequest, _retriever_service_pb2.SwitchAliasResponse]
     """Atomically points the alias `default`, which calls without an index use, at another index."""
-    ListMediaTypes: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.ListMediaTypesRequest, _retriever_service_pb2.ListMediaTypesResponse]
-    """Lists the media types that SplitDocument can parse."""
     DeleteIndex: _grpc.UnaryUnaryMultiCallable[_retriever_service_pb2.DeleteIndexRequest, _retriever_service_pb2.DeleteIndexResponse]
     """Deletes an index with all its data."""
 
 @_typing.type_check_only
 class RetrieverServiceAsyncStub(RetrieverServiceStub):
-    """Splits documents into chunks, indexes them, and searches passages by vectors.
+    """Indexes the chunks of documents, and searches passages by vectors.
 
     Every call names its tenant and accesses only that tenant's data, except for calls that manage indexes.
     Callers are the platform's own services, which take the tenant from a verified credential.
@@ -81,8 +77,6 @@ class RetrieverServiceAsyncStub(RetrieverServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.SearchRequest, _retriever_service_pb2.SearchResponse]  # type: ignore[assignment]
     """Searches for the passages nearest to a query's vectors."""
-    SplitDocument: _aio.StreamStreamMultiCallable[_retriever_service_pb2.SplitDocumentRequest, _retriever_service_pb2.SplitDocumentResponse]  # type: ignore[assignment]
-    """Parses a file and splits its text into chunks; stores nothing. The first message is the header."""
     UpsertChunks: _aio.StreamUnaryMultiCallable[_retriever_service_pb2.UpsertChunksRequest, _retriever_service_pb2.UpsertChunksResponse]  # type: ignore[assignment]
     """Stores a document's chunks. The first message is the header. If the stream ends successfully, this
     version replaces the previous one; otherwise the previous one stays.
@@ -107,13 +101,11 @@ class RetrieverServiceAsyncStub(RetrieverServiceStub):
     """Builds the search graph of recent writes, while reads and writes continue."""
     SwitchAlias: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.SwitchAliasRequest, _retriever_service_pb2.SwitchAliasResponse]  # type: ignore[assignment]
     """Atomically points the alias `default`, which calls without an index use, at another index."""
-    ListMediaTypes: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.ListMediaTypesRequest, _retriever_service_pb2.ListMediaTypesResponse]  # type: ignore[assignment]
-    """Lists the media types that SplitDocument can parse."""
     DeleteIndex: _aio.UnaryUnaryMultiCallable[_retriever_service_pb2.DeleteIndexRequest, _retriever_service_pb2.DeleteIndexResponse]  # type: ignore[assignment]
     """Deletes an index with all its data."""
 
 class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Splits documents into chunks, indexes them, and searches passages by vectors.
+    """Indexes the chunks of documents, and searches passages by vectors.
 
     Every call names its tenant and accesses only that tenant's data, except for calls that manage indexes.
     Callers are the platform's own services, which take the tenant from a verified credential.
@@ -126,14 +118,6 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_retriever_service_pb2.SearchResponse, _abc.Awaitable[_retriever_service_pb2.SearchResponse]]:
         """Searches for the passages nearest to a query's vectors."""
-
-    @_abc_1.abstractmethod
-    def SplitDocument(
-        self,
-        request_iterator: _MaybeAsyncIterator[_retriever_service_pb2.SplitDocumentRequest],
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_retriever_service_pb2.SplitDocumentResponse], _abc.AsyncIterator[_retriever_service_pb2.SplitDocumentResponse]]:
-        """Parses a file and splits its text into chunks; stores nothing. The first message is the header."""
 
     @_abc_1.abstractmethod
     def UpsertChunks(
@@ -224,14 +208,6 @@ class RetrieverServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_retriever_service_pb2.SwitchAliasResponse, _abc.Awaitable[_retriever_service_pb2.SwitchAliasResponse]]:
         """Atomically points the alias `default`, which calls without an index use, at another index."""
-
-    @_abc_1.abstractmethod
-    def ListMediaTypes(
-        self,
-        request: _retriever_service_pb2.ListMediaTypesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_retriever_service_pb2.ListMediaTypesResponse, _abc.Awaitable[_retriever_service_pb2.ListMediaTypesResponse]]:
-        """Lists the media types that SplitDocument can parse."""
 
     @_abc_1.abstractmethod
     def DeleteIndex(

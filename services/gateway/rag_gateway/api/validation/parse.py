@@ -8,16 +8,16 @@ from typing import Any
 from unicodedata import normalize
 
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct, Value
+from google.protobuf.struct_pb2 import Value
 
 from rag.gateway.v1 import document_service_pb2 as documents
 from rag.gateway.v1 import options_pb2 as pb
+from rag.ingestor.v1.ingestor_service_pb2 import IngestHeader
 from rag.types.v1.passage_pb2 import Passage
 from rag_contract.error_messages import violation
 from rag_gateway.answering.model import Generation, Retrieval, Support
 from rag_gateway.api.validation import limits
 from rag_gateway.api.validation.validator import RequestValidator
-from rag_gateway.ingestion.service import DocumentSpec
 
 DEFAULT_COLLECTION = "default"
 
@@ -117,31 +117,31 @@ def page(size: int) -> int:
     return size or 100
 
 
-def spec(name: str, value: documents.DocumentSpec) -> DocumentSpec:
-    """The description of a document, with texts in NFC, as macOS file names are in NFD."""
-    return DocumentSpec(
+def ingest_header(name: str, value: documents.DocumentSpec) -> IngestHeader:
+    """The description of a document, with texts in NFC, as macOS file names are in NFD; without its tenant."""
+    header = IngestHeader(
         collection=collection(name),
         document_id=_nfc(value.document_id),
         title=_nfc(value.title).strip(),
         uri=value.uri,
         filename=_nfc(value.filename),
         media_type=value.media_type,
-        metadata=_metadata(value.metadata),
     )
+    for key, item in value.metadata.fields.items():
+        _copy_in_nfc(header.metadata.fields[key], item)
+    return header
 
 
-def _metadata(value: Struct) -> dict[str, Any]:
-    return {key: _plain(value) for key, value in value.fields.items()}
-
-
-def _plain(value: Value) -> Any:
-    match value.WhichOneof("kind"):
+def _copy_in_nfc(target: Value, source: Value) -> None:
+    match source.WhichOneof("kind"):
         case "list_value":
-            return [_plain(item) for item in value.list_value.values]
+            target.list_value.SetInParent()
+            for item in source.list_value.values:
+                _copy_in_nfc(target.list_value.values.add(), item)
         case "string_value":
-            return _nfc(value.string_value)
-        case kind:
-            return getattr(value, kind or "null_value")
+            target.string_value = _nfc(source.string_value)
+        case _:
+            target.CopyFrom(source)
 
 
 def _optional(options: Message, name: str) -> Any:

@@ -1,1 +1,0 @@
-"""Ingesting a document: parse, embed, store."""

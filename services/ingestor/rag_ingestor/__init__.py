@@ -1,0 +1,1 @@
+"""The ingestor: documents in, parsed, split, embedded and stored."""

@@ -1,0 +1,111 @@
+"""Parses documents of every supported format, which is detected by content."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from email.message import Message
+from importlib import import_module
+from pathlib import PurePath
+
+from rag_ingestor.parsing import plain, reasons
+from rag_ingestor.parsing.charset import decode_text
+from rag_ingestor.parsing.parsed import (
+    DOCX,
+    HTML,
+    MARKDOWN,
+    PDF,
+    PLAIN,
+    Block,
+    Kind,
+    Limits,
+    Page,
+    Parsed,
+    content_error,
+)
+from rag_ingestor.parsing.recognition import (
+    binary_media_type,
+    is_declared_table,
+    looks_binary,
+    meta_charset,
+    text_type,
+)
+
+__all__ = ["MEDIA_TYPES", "Block", "Kind", "Limits", "Page", "Parsed", "is_plain", "parse"]
+
+MEDIA_TYPES = (PLAIN, MARKDOWN, HTML, PDF, DOCX)
+
+
+def parse(
+    content: bytes, filename: str = "", declared_type: str = "", limits: Limits | None = None
+) -> Parsed:
+    """The document's text in NFC with title, blocks and pages.
+
+    PDF, DOCX, HTML and archives are detected by their first bytes. The declared type, then the file
+    name, only determine whether a text is Markdown, which its content does not show. The title falls
+    back to the first heading, then to the file name. Raises InvalidArgument (field "content", a message
+    of `reasons`) if the document cannot be parsed or its declared type contradicts the content.
+    """
+    limits = limits or Limits()
+    if not content:
+        raise content_error(reasons.EMPTY)
+    if len(content) > limits.max_bytes:
+        raise content_error(reasons.TOO_LARGE)
+    declared = _Declared.of(declared_type)
+    binary = binary_media_type(content)
+    _refuse_mismatch(declared.media_type, binary)
+    if binary:
+        parsed = _binary_parser(binary)(content, limits)
+    else:
+        parsed = _parsed_text(content, filename, declared, limits)
+    if not parsed.text.strip():
+        raise content_error(reasons.NO_TEXT)
+    return replace(parsed, title=parsed.title or _fallback_title(parsed, filename))
+
+
+def is_plain(content: bytes, filename: str, declared_type: str) -> bool:
+    """Whether the content is plain text, which needs no parser written in C. Cheap; never raises."""
+    if looks_binary(content):
+        return False
+    return text_type(content, filename, _Declared.of(declared_type).media_type) == PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    media_type: str
+    charset: str
+
+    @classmethod
+    def of(cls, value: str) -> "_Declared":
+        header = Message()
+        header["content-type"] = value.replace("\n", " ").replace("\r", " ")
+        known = header.get_content_type() if "/" in value else ""
+        return cls(known, str(header.get_param("charset", "")))
+
+
+def _refuse_mismatch(declared: str, binary: str) -> None:
+    if declared in (PDF, DOCX) and declared != binary:
+        raise content_error(reasons.MISMATCH)
+    if declared.startswith("text/") and binary:
+        raise content_error(reasons.MISMATCH)
+
+
+def _binary_parser(media_type: str) -> Callable[[bytes, Limits], Parsed]:
+    """Imported lazily, so that a process that parses only plain text loads no parser written in C."""
+    module = import_module(f"rag_ingestor.parsing.{'pdf' if media_type == PDF else 'docx'}")
+    parser: Callable[[bytes, Limits], Parsed] = module.parse
+    return parser
+
+
+def _parsed_text(content: bytes, filename: str, declared: _Declared, limits: Limits) -> Parsed:
+    media_type = text_type(content, filename, declared.media_type)
+    charset = declared.charset or (meta_charset(content) if media_type == HTML else "")
+    text = decode_text(content, charset)
+    if media_type == PLAIN:
+        return plain.parse(text, limits, is_declared_table(filename, declared.media_type))
+    module = import_module(f"rag_ingestor.parsing.{media_type.removeprefix('text/')}")
+    parser: Callable[[str, Limits], Parsed] = module.parse
+    return parser(text, limits)
+
+
+def _fallback_title(parsed: Parsed, filename: str) -> str:
+    headings = (block.heading for block in parsed.blocks if block.heading)
+    return next(headings, "") or PurePath(filename.replace("\\", "/")).stem

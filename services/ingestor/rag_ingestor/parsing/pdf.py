@@ -1,0 +1,176 @@
+"""Parses PDF: the text layer of each page, with headings from the outline."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+
+import pypdfium2 as pdfium  # type: ignore[import-untyped]
+import pypdfium2.raw as pdfium_c  # type: ignore[import-untyped]
+
+from rag_ingestor.parsing import reasons
+from rag_ingestor.parsing.parsed import (
+    PDF,
+    Kind,
+    Limits,
+    Parsed,
+    ParsedBuilder,
+    content_error,
+    single_line,
+)
+from rag_ingestor.parsing.pdf_tables import cells_from_line, tables, with_header_row
+from rag_ingestor.parsing.tables import table_text
+
+
+def parse(content: bytes, limits: Limits) -> Parsed:
+    """The text page by page; a page without text is an empty page.
+
+    A document that only restricts its use (owner password) is parsed. Raises InvalidArgument for one
+    that requires a password to open, and for one without any text.
+    """
+    with closing(_open_document(content)) as document:
+        if len(document) > limits.max_pages:
+            raise content_error(reasons.TOO_MANY_PAGES)
+        builder = ParsedBuilder(limits)
+        outline = _outline(document)
+        columns = _Columns()
+        broken = 0
+        for index in range(len(document)):
+            try:
+                text, tables = _page(document, index)
+                _add_page(builder, columns.named(text, tables), outline.get(index, ()))
+            except pdfium.PdfiumError:
+                broken += 1
+            builder.end_page(index + 1)
+        parsed = builder.parsed(single_line(document.get_metadata_value("Title")), PDF)
+    if not parsed.text:
+        raise content_error(reasons.BROKEN_PDF if broken else reasons.SCANNED)
+    return parsed
+
+
+# An outline may be cyclic or contain one target many times.
+_MAX_BOOKMARKS = 5000
+_LINE_END = re.compile(r"\r\n|\r")
+# PDFium replaces a hyphen at the end of a line by one of these.
+_HYPHEN = re.compile("[\x02\ufffe\xad]\n?")
+_SPACED_BREAK = re.compile(r"[^\s][ \u00a0]+\n")
+_BROKEN_WORD = re.compile(r"(?<=[가-힣])\n(?=[가-힣])")
+
+Bookmark = tuple[int, str]
+
+
+def _open_document(content: bytes) -> pdfium.PdfDocument:
+    try:
+        return pdfium.PdfDocument(content)
+    except pdfium.PdfiumError as error:
+        protected = error.err_code in (pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY)
+        raise content_error(reasons.ENCRYPTED if protected else reasons.BROKEN_PDF) from error
+
+
+def _page(document: pdfium.PdfDocument, index: int) -> tuple[str, list[list[list[str]]]]:
+    """The page's text and its tables."""
+    with closing(document[index]) as page, closing(page.get_textpage()) as textpage:
+        text = _rejoin_words(_LINE_END.sub("\n", textpage.get_text_range()))
+        try:
+            return text, tables(textpage)
+        except pdfium.PdfiumError:  # The text is available, only its positions are not.
+            return text, []
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    text: str
+    row: bool = False
+    """Whether this is a rewritten row of a table."""
+
+
+class _Columns:
+    """Replaces the lines of tables by rewritten rows; remembers the header for the next page."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+
+    def named(self, text: str, page_tables: list[list[list[str]]]) -> list[_Line]:
+        """The lines of the page; those of a table with column names are rewritten row by row."""
+        lines = [_Line(line) for line in text.split("\n")]
+        at = 0
+        for rows in page_tables:
+            start = _place(lines, rows, at)
+            below = lines[start : start + len(rows)] if start >= 0 else []
+            cells = [
+                cells_from_line(row, line.text) for row, line in zip(rows, below, strict=False)
+            ]
+            if len(cells) < len(rows) or None in cells:
+                continue
+            named = with_header_row([row for row in cells if row], self._names)
+            if named is None:
+                continue
+            self._names = named[0]
+            inner = [_Line(line, True) for line in table_text(named, head=True).split("\n")]
+            lines[start : start + len(rows)] = inner
+            at = start + len(inner)
+        return lines
+
+
+def _place(lines: Sequence[_Line], rows: Sequence[Sequence[str]], begin: int) -> int:
+    """The index of the table's first line, or -1."""
+    first = _bare("".join(rows[0]))
+    places = (at for at in range(begin, len(lines)) if _bare(lines[at].text) == first)
+    return next(places, -1)
+
+
+def _bare(text: str) -> str:
+    return "".join(text.split())
+
+
+def _rejoin_words(text: str) -> str:
+    """Rejoin hyphenated words, and words broken without a hyphen if that can be detected.
+
+    Korean text may be broken within a word. If a page has spaces at its line ends, a line end without
+    one is within a word; other pages keep their line breaks.
+    """
+    text = _HYPHEN.sub("", text)
+    if len(_SPACED_BREAK.findall(text)) * 5 > text.count("\n"):
+        return _BROKEN_WORD.sub("", text)
+    return text
+
+
+def _outline(document: pdfium.PdfDocument) -> Mapping[int, Sequence[Bookmark]]:
+    """The bookmarks by page index: level from 1 and title."""
+    pages: dict[int, list[Bookmark]] = defaultdict(list)
+    for bookmark in islice(document.get_toc(), _MAX_BOOKMARKS):
+        target = bookmark.get_dest()
+        title = single_line(bookmark.get_title())
+        index = target.get_index() if target else None
+        if title and index is not None:
+            pages[index].append((bookmark.level + 1, title))
+    return pages
+
+
+def _add_page(
+    builder: ParsedBuilder, lines: Sequence[_Line], bookmarks: Sequence[Bookmark]
+) -> None:
+    for kind, level, piece in _pieces(lines, bookmarks):
+        builder.add(piece, kind, level)
+
+
+def _pieces(
+    lines: Sequence[_Line], bookmarks: Sequence[Bookmark]
+) -> Iterator[tuple[Kind, int, str]]:
+    """The page cut at its tables, and at lines that equal a bookmark's title, ignoring white space."""
+    levels = {_bare(title): level for level, title in bookmarks}
+    body: list[str] = []
+    kind = Kind.TEXT
+    for line in lines:
+        level = 0 if line.row or not levels else levels.pop(_bare(line.text), 0)
+        own = Kind.LINES if line.row else Kind.TEXT
+        if level or own is not kind:
+            yield kind, 0, "\n".join(body)
+            body, kind = [], own
+        if level:
+            yield Kind.HEADING, level, line.text
+        else:
+            body.append(line.text)
+    yield kind, 0, "\n".join(body)
