@@ -123,7 +123,7 @@ affinity:
 {{- end -}}
 
 {{- define "rag.httpProbe" -}}
-httpGet: {path: {{ .path }}, port: {{ .port }}}
+httpGet: {path: {{ .path | quote }}, port: {{ .port }}}
 periodSeconds: {{ .period }}
 timeoutSeconds: {{ .timeout | default 2 }}
 failureThreshold: {{ .failures }}
