@@ -29,7 +29,7 @@ def release(cluster: Cluster, chart: Chart, quick: list[str]) -> Iterator[Releas
     release = Release(cluster, chart, namespace)
     release.install(*chart.values("values-production.yaml", "regions/eu-central-1.yaml"), *quick)
     wait_until(
-        lambda: pods_on(release, *NODES) == 19 and release.is_complete(), "all pods are ready"
+        lambda: pods_on(release, *NODES) == 22 and release.is_complete(), "all pods are ready"
     )
     yield release
     cluster.kubectl("delete", "namespace", namespace, "--wait=false")

@@ -32,7 +32,7 @@ SWITCHES = {
 }  # fmt: skip
 # How many objects of each kind a switch adds.
 ADDED = {
-    "keda": {"ScaledObject": 5},
+    "keda": {"ScaledObject": 6},
     "argoRollouts": {"Rollout": 2, "AnalysisTemplate": 1},
     "gatewayApi": {"GRPCRoute": 1, "BackendTLSPolicy": 1},
     "externalSecrets": {"ExternalSecret": 1},
