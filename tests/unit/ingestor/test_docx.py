@@ -24,7 +24,8 @@ LEGAL = """
 </w:abstractNum>
 <w:abstractNum w:abstractNumId="4">
   <w:lvl w:ilvl="0"><w:numFmt w:val="upperRoman"/><w:pStyle w:val="h1"/><w:lvlText w:val="%1."/></w:lvl>
-  <w:lvl w:ilvl="1"><w:numFmt w:val="decimal"/><w:pStyle w:val="h2"/><w:lvlText w:val="%1-%2"/><w:isLgl/></w:lvl>
+  <w:lvl w:ilvl="1"><w:numFmt w:val="decimal"/><w:pStyle w:val="h2"/>
+    <w:lvlText w:val="%1-%2"/><w:isLgl/></w:lvl>
 </w:abstractNum>
 <w:abstractNum w:abstractNumId="5"><w:numStyleLink w:val="list"/></w:abstractNum>
 <w:num w:numId="1"><w:abstractNumId w:val="1"/></w:num>
