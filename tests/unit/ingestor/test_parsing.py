@@ -65,7 +65,7 @@ def test_text_in_another_encoding_is_refused_and_not_garbled(content: bytes) -> 
 
 
 @pytest.mark.parametrize(
-    "content", [b"a\0b", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", bytes(range(1, 32))]
+    "content", [b"\0a\0\0", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", bytes(range(1, 32))]
 )
 def test_binary_data_is_refused(content: bytes) -> None:
     assert reason(content) == reasons.BINARY
@@ -276,3 +276,61 @@ def test_every_refusal_is_said_in_korean_too() -> None:
     output = {value for name, value in vars(reasons).items() if name.isupper() and name != "KOREAN"}
     assert reasons.KOREAN.keys() == output
     assert all(any("가" <= char <= "힣" for char in text) for text in reasons.KOREAN.values())
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "text", ["봉인 번호는 대장에 적는다.\r\n둘째 줄", "plain English, 12 lines", "일 2"]
+)
+def test_utf_16_without_a_byte_order_mark_is_read(codec: str, text: str) -> None:
+    assert parse(text.encode(codec), "a.txt").text == text
+
+
+def test_a_few_stray_nul_bytes_are_left_out_and_more_are_binary_data() -> None:
+    assert parse("앞\0뒤 글이다.".encode(), "a.txt").text == "앞뒤 글이다."
+    for content in (b"ab\0\0\0\0\0\0\0\0cd\0\0\0\0", b"\0" * 100, bytes(range(256)) * 4):
+        with pytest.raises(InvalidArgument):
+            parse(content, "a.txt")
+
+
+def test_footers_and_side_notes_of_a_page_are_no_text_and_those_of_an_article_are() -> None:
+    page = (
+        "<header>상점</header><main><p>본문</p><aside>참고</aside><footer>글쓴이</footer></main>"
+        "<aside>특가</aside><div role=contentinfo>등록번호</div><footer>주소</footer>"
+    )
+    assert parse(page.encode(), "a.html").text.split("\n\n") == ["상점", "본문", "참고", "글쓴이"]
+    assert parse(b"<body><footer>address</footer></body>", "a.html").text == "address"
+
+
+def test_comments_in_markdown_are_no_text_and_code_may_quote_them() -> None:
+    source = (
+        "# 제목 <!-- 감춤 -->\n\n앞 <!-- 감춤\n둘째 줄 --> 뒤\n\n<!-- 감춤 -->\n\n"
+        "`<!-- 보임 -->` 글\n\n```\n<!-- 보임 -->\n```\n\n끝 <!-- 감춤, 열린 채"
+    )
+    parsed = parse(source.encode(), "a.md")
+    blocks = [parsed.text[block.start : block.end] for block in parsed.blocks]
+    assert blocks[1:3] == ["앞", "뒤"]
+    assert not [text for text in blocks[1:] if "감춤" in text]
+    assert sum("보임" in text for text in blocks) == 2
+    assert parsed.blocks[0].heading == "제목"
+
+
+def test_a_pdf_whose_fonts_do_not_say_their_characters_is_refused() -> None:
+    content = (
+        "BT /F1 12 Tf 50 700 Td <" + "".join(f"{code:04x}" for code in range(1, 60)) + "> Tj ET"
+    )
+    identity = "/CIDSystemInfo <</Registry (Adobe) /Ordering (Identity) /Supplement 0>>"
+    objects = [
+        "<</Type /Catalog /Pages 2 0 R>>",
+        "<</Type /Pages /Kids [3 0 R] /Count 1>>",
+        "<</Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R"
+        " /Resources <</Font <</F1 5 0 R>>>>>>",
+        f"<</Length {len(content)}>>\nstream\n{content}\nendstream",
+        "<</Type /Font /Subtype /Type0 /BaseFont /X /Encoding /Identity-H /DescendantFonts [6 0 R]>>",
+        f"<</Type /Font /Subtype /CIDFontType2 /BaseFont /X {identity} /FontDescriptor 7 0 R>>",
+        "<</Type /FontDescriptor /FontName /X /Flags 4 /FontBBox [0 0 1000 1000] /ItalicAngle 0"
+        " /Ascent 800 /Descent 0 /CapHeight 700 /StemV 80>>",
+    ]
+    body = "".join(f"{at} 0 obj\n{text}\nendobj\n" for at, text in enumerate(objects, 1))
+    file = f"%PDF-1.7\n{body}trailer\n<</Root 1 0 R /Size 8>>\n%%EOF\n".encode()
+    assert reason(file) == reasons.UNREADABLE_FONT

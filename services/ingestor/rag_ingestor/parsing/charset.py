@@ -2,6 +2,7 @@
 
 import codecs
 import re
+import unicodedata
 
 from rag_ingestor.parsing import reasons
 from rag_ingestor.parsing.parsed import content_error
@@ -10,22 +11,31 @@ from rag_ingestor.parsing.parsed import content_error
 def decode_text(content: bytes, charset: str = "") -> str:
     """The text without its byte order mark; `charset` is declared by the sender or the file.
 
-    The order of precedence is: byte order mark, UTF-8, the declared charset, and CP949 if the result
-    looks like Korean. Raises InvalidArgument if none applies or the content is binary.
+    The order of precedence is: byte order mark, UTF-16 without one if the bytes look like it, UTF-8, the
+    declared charset, and CP949 if the result looks like Korean. A few stray NUL bytes are left out. Raises
+    InvalidArgument if none applies or the content is binary.
     """
     text = _decode_by_mark(content)
+    if text is None and b"\0" in content[:_SAMPLE]:
+        text = _decode_utf16(content)
     if text is None:
         text = _decode_first(content, ["utf-8", *_declared_codecs(charset)])
     if text is None:
         text = _decode_korean(content)
     if text is None:
         raise content_error(reasons.BINARY if b"\0" in content else reasons.UNDECODABLE)
-    if "\0" in text or len(_CONTROLS.findall(text[:_SAMPLE])) * 20 > len(text[:_SAMPLE]):
+    sample = text[:_SAMPLE]
+    nulls = text.count("\0")
+    if len(_CONTROLS.findall(sample)) * 20 > len(sample) or nulls * 2 > len(text):
         raise content_error(reasons.BINARY)
-    return text
+    if nulls > _MAX_NULLS and nulls * 100 > len(text):
+        raise content_error(reasons.BINARY)
+    return text.replace("\0", "")
 
 
 _SAMPLE = 65_536
+# So many NUL bytes may have got into any text; more must be rare in it.
+_MAX_NULLS = 4
 _CONTROLS = re.compile("[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -63,6 +73,26 @@ def _decode_by_mark(content: bytes) -> str | None:
                 raise content_error(reasons.UNDECODABLE)
             return text
     return None
+
+
+def _decode_utf16(content: bytes) -> str | None:
+    """UTF-16 without a byte order mark: the byte order in which spaces, line ends and digits are such.
+
+    In the wrong order they become rare or unassigned characters, whereas Korean syllables remain Korean.
+    """
+    texts = [content.decode(name, "replace") for name in ("utf-16-le", "utf-16-be")]
+    samples = [text[:_SAMPLE] for text in texts]
+    ascii_counts = [sum(char.isprintable() and char.isascii() for char in one) for one in samples]
+    best = 0 if ascii_counts[0] >= ascii_counts[1] else 1
+    foreign = sum(_is_foreign(char) for char in samples[best])
+    if not ascii_counts[best] or foreign * 50 > len(samples[best]):
+        return None
+    return texts[best] if "\ufffd" not in texts[best] else None
+
+
+def _is_foreign(char: str) -> bool:
+    """Whether text does not have this character: NUL, unassigned, private, or of no block in use."""
+    return char == "\0" or unicodedata.category(char) in ("Cn", "Co", "Cs")
 
 
 def _declared_codecs(charset: str) -> list[str]:

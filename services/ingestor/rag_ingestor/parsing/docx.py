@@ -1,13 +1,14 @@
-"""Parses DOCX: paragraphs, headings, lists and tables of a WordprocessingML document."""
+"""Parses DOCX: paragraphs, headings, lists, tables, notes and headers of a WordprocessingML document."""
 
 import io
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lxml import etree
 
 from rag_ingestor.parsing import reasons
+from rag_ingestor.parsing.docx_numbering import Numbering
 from rag_ingestor.parsing.parsed import (
     DOCX,
     Kind,
@@ -25,9 +26,10 @@ DOCUMENT = "word/document.xml"
 
 
 def parse(content: bytes, limits: Limits) -> Parsed:
-    """The main text with all tracked changes accepted, without headers, footers and notes.
+    """The text with all tracked changes accepted, as Word shows it: with the numbers of lists and articles.
 
-    Reads only the parts that contain text, so images are never unpacked.
+    Headers and footers stand before the text, once each; a note stands after its paragraph. Comments are left
+    out. Reads only the parts that contain text, so images are never unpacked.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -41,6 +43,10 @@ def parse(content: bytes, limits: Limits) -> Parsed:
 
 
 _STYLES = "word/styles.xml"
+_NUMBERING = "word/numbering.xml"
+_NOTES = {"footnote": "word/footnotes.xml", "endnote": "word/endnotes.xml"}
+_MARGINS = re.compile(r"word/(?:header|footer)\d*\.xml")
+_MAX_MARGINS = 64
 _PROPERTIES = "docProps/core.xml"
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -59,6 +65,9 @@ _P, _TBL, _TR, _TC, _T, _VAL = (f"{_W}{name}" for name in ("p", "tbl", "tr", "tc
 _TABS = f"{_W}tabs"
 _SPACES = {f"{_W}tab": " ", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
 _HEADING = re.compile(r"heading ([1-9])", re.IGNORECASE)
+_TITLE_STYLE = "title"
+_PAGE_FIELD = re.compile(r"\b(?:PAGE|NUMPAGES|SECTIONPAGES)\b", re.IGNORECASE)
+_NUMBER_ALONE = re.compile(r"[-–— ]*\d+[-–— ]*(?:/ *\d+)?")
 
 
 def _parts(archive: zipfile.ZipFile, limits: Limits) -> dict[str, bytes]:
@@ -67,7 +76,8 @@ def _parts(archive: zipfile.ZipFile, limits: Limits) -> dict[str, bytes]:
         raise content_error(reasons.EXPANDS)
     parts: dict[str, bytes] = {}
     left = limits.max_expanded
-    for name in (DOCUMENT, _STYLES, _PROPERTIES):
+    margins = sorted(filter(_MARGINS.fullmatch, archive.NameToInfo), reverse=True)[:_MAX_MARGINS]
+    for name in (DOCUMENT, _STYLES, _NUMBERING, *_NOTES.values(), _PROPERTIES, *margins):
         if name in archive.NameToInfo:
             parts[name] = _read(archive, archive.NameToInfo[name], left)
             left -= len(parts[name])
@@ -87,16 +97,43 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> byte
 
 
 def _parsed(parts: Mapping[str, bytes], limits: Limits) -> Parsed:
-    levels = _heading_levels(_tree(parts[_STYLES])) if _STYLES in parts else {}
-    builder = ParsedBuilder(limits)
-    document = _tree(parts[DOCUMENT])
-    etree.strip_elements(document, *_DROPPED, with_tail=False)
-    for node in document.iter(_P, _TBL):
+    trees = {name: _accepted(part) for name, part in parts.items()}
+    reader = _Reader(trees, ParsedBuilder(limits))
+    for text in _margin_texts(trees):
+        reader.builder.add(text)
+    for node in trees[DOCUMENT].iter(_P, _TBL):
         if next(node.iterancestors(_TBL), None) is None:
-            _add(builder, node, levels)
-    title_node = _tree(parts[_PROPERTIES]).find(_TITLE) if _PROPERTIES in parts else None
+            reader.add(node)
+    title_node = trees[_PROPERTIES].find(_TITLE) if _PROPERTIES in trees else None
     title = single_line(title_node.text or "") if title_node is not None else ""
-    return builder.parsed(title, DOCX)
+    return reader.builder.parsed(reader.title or title, DOCX)
+
+
+def _accepted(part: bytes) -> etree._Element:
+    """A part with all tracked changes accepted."""
+    tree = _tree(part)
+    etree.strip_elements(tree, *_DROPPED, with_tail=False)
+    return tree
+
+
+def _margin_texts(trees: Mapping[str, etree._Element]) -> list[str]:
+    """The texts of headers, then of footers, each once; what changes from page to page is left out."""
+    texts: dict[str, None] = {}
+    for name in sorted(filter(_MARGINS.fullmatch, trees), key=lambda name: "footer" in name):
+        for paragraph in trees[name].iter(_P):
+            if not _is_page_number(paragraph):
+                texts[" ".join(_text(paragraph).split())] = None
+    return list(texts)
+
+
+def _is_page_number(paragraph: etree._Element) -> bool:
+    """Whether a paragraph of a header has a field such as PAGE, or nothing but a number."""
+    codes = [node.text or "" for node in paragraph.iter(f"{_W}instrText")]
+    codes += [node.get(f"{_W}instr", "") for node in paragraph.iter(f"{_W}fldSimple")]
+    return (
+        any(map(_PAGE_FIELD.search, codes))
+        or _NUMBER_ALONE.fullmatch(_text(paragraph).strip()) is not None
+    )
 
 
 def _tree(part: bytes) -> etree._Element:
@@ -143,21 +180,75 @@ def _value(node: etree._Element | None) -> str:
     return node.get(_VAL, "") if node is not None else ""
 
 
-def _add(builder: ParsedBuilder, node: etree._Element, levels: Mapping[str, int]) -> None:
-    if node.tag == _TBL:
-        builder.add(table_text(*_rows(node)), Kind.LINES)
-        return
-    style = _value(node.find(f"{_W}pPr/{_W}pStyle"))
-    level = _outline_level(node) or levels.get(style, 0)
-    text = _text(node)
-    if level:
-        builder.add(" ".join(text.split()), Kind.HEADING, level)
-    else:
-        item = node.find(f"{_W}pPr/{_W}numPr") is not None and text.strip()
-        builder.add(f"- {text}" if item else text)
+class _Reader:
+    """Adds paragraphs and tables to a builder, in the order of the document.
+
+    `title` is the text of the first paragraph with Word's style Title, empty if there is none.
+    """
+
+    def __init__(self, trees: Mapping[str, etree._Element], builder: ParsedBuilder) -> None:
+        self.builder = builder
+        self.title = ""
+        styles = trees.get(_STYLES)
+        self._levels = _heading_levels(styles) if styles is not None else {}
+        self._titles = _title_styles(styles) if styles is not None else set()
+        self._numbering = Numbering(trees.get(_NUMBERING), styles)
+        self._notes = {
+            kind: {note.get(f"{_W}id", ""): note for note in trees[name].iter(f"{_W}{kind}")}
+            for kind, name in _NOTES.items()
+            if name in trees
+        }
+
+    def add(self, node: etree._Element) -> None:
+        """Add a paragraph or a table, and then the notes that it refers to."""
+        if node.tag == _TBL:
+            self.builder.add(table_text(*_rows(node, self._labelled)), Kind.LINES)
+        else:
+            self._add_paragraph(node)
+        for kind, notes in self._notes.items():
+            for reference in node.iter(f"{_W}{kind}Reference"):
+                # A note is shown once, where it is referred to first.
+                note = notes.pop(reference.get(f"{_W}id", ""), None)
+                if note is not None:
+                    self.builder.add("\n".join(map(_text, note.iter(_P))))
+
+    def _labelled(self, node: etree._Element) -> str:
+        """The text of a paragraph of a table with its number."""
+        label, text = self._numbering.label(node, _style(node)), _text(node)
+        return f"{label}{text}" if text.strip() else ""
+
+    def _add_paragraph(self, node: etree._Element) -> None:
+        style, text = _style(node), _text(node)
+        label = self._numbering.label(node, style)
+        level = _outline_level(node) or self._levels.get(style, 0)
+        if not text.strip():
+            return
+        if style in self._titles and not self.title:
+            self.title, level = single_line(text), 1
+        if level:
+            # A bullet before a heading is an ornament.
+            number = "" if label == "- " else label
+            self.builder.add(" ".join(f"{number}{text}".split()), Kind.HEADING, level)
+        else:
+            self.builder.add(f"{label}{text}")
 
 
-def _rows(table: etree._Element) -> tuple[list[list[str]], bool | None]:
+def _style(paragraph: etree._Element) -> str:
+    return _value(paragraph.find(f"{_W}pPr/{_W}pStyle"))
+
+
+def _title_styles(styles: etree._Element) -> set[str]:
+    """The ids of Word's style Title, whose name is English in every language of Word."""
+    return {
+        style.get(f"{_W}styleId", "")
+        for style in styles.iter(f"{_W}style")
+        if _value(style.find(f"{_W}name")).lower() == _TITLE_STYLE
+    }
+
+
+def _rows(
+    table: etree._Element, text_of: Callable[[etree._Element], str]
+) -> tuple[list[list[str]], bool | None]:
     """A table's cells, merged ones repeated in each row and column, and whether it has a header."""
     rows: list[list[str]] = []
     head = None
@@ -166,15 +257,17 @@ def _rows(table: etree._Element) -> tuple[list[list[str]], bool | None]:
             continue
         if not rows and node.find(f"{_W}trPr/{_W}tblHeader") is not None:
             head = True
-        rows.append(_row(node, rows[-1] if rows else ()))
+        rows.append(_row(node, rows[-1] if rows else (), text_of))
     return rows, head
 
 
-def _row(row: etree._Element, above: Sequence[str]) -> list[str]:
+def _row(
+    row: etree._Element, above: Sequence[str], text_of: Callable[[etree._Element], str]
+) -> list[str]:
     cells: list[str] = []
     for cell in row.iterchildren(_TC):
         properties = cell.find(f"{_W}tcPr")
-        text = " ".join(" ".join(map(_text, cell.iter(_P))).split())
+        text = " ".join(" ".join(map(text_of, cell.iter(_P))).split())
         if _continues(properties) and len(cells) < len(above):
             text = above[len(cells)]
         cells += [text] * _span(properties)

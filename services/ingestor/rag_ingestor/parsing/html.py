@@ -19,18 +19,25 @@ from rag_ingestor.parsing.xml import parse_tree
 
 
 def parse(text: str, limits: Limits) -> Parsed:
-    """The visible text, without scripts, styles, navigation, form controls and hidden elements."""
+    """The visible text, without scripts, styles, navigation, form controls and hidden elements.
+
+    Footers and side notes of the page, but not of its article, are left out unless there is nothing else.
+    """
     root = _tree(text)
     if root is None:
         return Parsed("", "", (), HTML)
-    page = _Page(ParsedBuilder(limits))
+    node = root.find(".//title")
+    title = single_line("".join(map(str, node.itertext()))) if node is not None else ""
+    parsed = _walked(root, limits, boilerplate=False).parsed(title, HTML)
+    return parsed if parsed.text else _walked(root, limits, boilerplate=True).parsed(title, HTML)
+
+
+def _walked(root: etree._Element, limits: Limits, *, boilerplate: bool) -> ParsedBuilder:
+    page = _Page(ParsedBuilder(limits), boilerplate)
     for event, node in etree.iterwalk(root, events=("start", "end")):
         page.handle(event, node)
     page.flush()
-    title = root.find(".//title")
-    return page.builder.parsed(
-        single_line("".join(map(str, title.itertext()))) if title is not None else "", HTML
-    )
+    return page.builder
 
 
 _HIDDEN_TAGS = frozenset(
@@ -48,6 +55,8 @@ _BLOCKS = frozenset(
         " summary table tbody tfoot thead tr ul",
     )
 )
+_APART = frozenset({"aside", "footer"})
+_APART_ROLES = frozenset({"complementary", "contentinfo", "navigation"})
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 
@@ -67,10 +76,11 @@ def _tree(text: str) -> etree._Element | None:
 
 
 class _Page:
-    """Builds blocks while walking over a page's elements."""
+    """Builds blocks while walking over a page's elements; with `boilerplate` also from its footers."""
 
-    def __init__(self, builder: ParsedBuilder) -> None:
+    def __init__(self, builder: ParsedBuilder, boilerplate: bool) -> None:
         self.builder = builder
+        self._boilerplate = boilerplate
         self._pieces: list[str] = []
         self._hidden_depth = 0
         self._tables = 0
@@ -96,7 +106,8 @@ class _Page:
 
     def _open(self, node: etree._Element) -> None:
         tag = str(node.tag)
-        if self._hidden_depth or _is_hidden(node, tag):
+        apart = not self._boilerplate and _is_boilerplate(node, tag)
+        if self._hidden_depth or apart or _is_hidden(node, tag):
             self._hidden_depth += 1
             return
         if tag in _BLOCKS:
@@ -170,6 +181,13 @@ _AROUND_BREAKS = re.compile(r" *\n *")
 
 def _normalise_breaks(text: str) -> str:
     return _AROUND_BREAKS.sub("\n", re.sub(" {2,}", " ", text)).strip()
+
+
+def _is_boilerplate(node: etree._Element, tag: str) -> bool:
+    """Whether it is a footer or a side note of the page, and not of its article."""
+    if tag not in _APART and node.get("role") not in _APART_ROLES:
+        return False
+    return next(node.iterancestors("main", "article"), None) is None
 
 
 def _is_hidden(node: etree._Element, tag: str) -> bool:

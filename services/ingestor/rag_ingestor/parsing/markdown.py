@@ -148,6 +148,8 @@ _TITLE = re.compile(r"^title:[ \t]*(\S[^\n]*)", re.MULTILINE)
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _MARKUP = re.compile(r"\*+|`+|__+|~~|\{#[^}]{0,100}\}\s*$")
 _LINES = ("fence", "code_block")
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_BACKTICKS = re.compile("`+")
 
 
 def _blocks(text: str, begin: int, tables: dict[int, str]) -> Iterator[Block]:
@@ -211,9 +213,51 @@ def _block(text: str, start: int, end: int, token: Token, inline: Token) -> Iter
         return
     if token.type == "heading_open":
         yield Block(start, end, Kind.HEADING, int(token.tag[1]), _heading(inline.content))
+    elif token.type in _LINES:
+        yield Block(start, end, Kind.LINES)
     else:
-        yield Block(start, end, Kind.LINES if token.type in _LINES else Kind.TEXT)
+        yield from _without_comments(text, start, end)
+
+
+def _without_comments(text: str, start: int, end: int) -> Iterator[Block]:
+    """What stands around comments, which are no text for readers; code may quote them."""
+    code = _code_spans(text, start, end) if text.find("<!--", start, end) >= 0 else []
+    at = start
+    for comment in _COMMENT.finditer(text, start, end):
+        before = bisect_left(code, (comment.start(), 0)) - 1
+        if before >= 0 and comment.start() < code[before][1]:
+            continue
+        yield from _text_block(text, at, comment.start())
+        at = comment.end()
+    yield from _text_block(text, at, end)
+
+
+def _code_spans(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Code in a line, and fences within lists and quotations: between runs of as many backticks."""
+    runs = [match.span() for match in _BACKTICKS.finditer(text, start, end)]
+    closing: dict[int, int] = {}
+    following: dict[int, int] = {}
+    for at in range(len(runs) - 1, -1, -1):
+        length = runs[at][1] - runs[at][0]
+        if length in following:
+            closing[at] = following[length]
+        following[length] = at
+    spans = []
+    at = 0
+    while at < len(runs):
+        if at in closing:
+            spans.append((runs[at][0], runs[closing[at]][1]))
+            at = closing[at]
+        at += 1
+    return spans
+
+
+def _text_block(text: str, start: int, end: int) -> Iterator[Block]:
+    piece = text[start:end]
+    if piece.strip():
+        begin = start + len(piece) - len(piece.lstrip())
+        yield Block(begin, start + len(piece.rstrip()))
 
 
 def _heading(source: str) -> str:
-    return single_line(_MARKUP.sub("", link_text(source)))
+    return single_line(_MARKUP.sub("", link_text(_COMMENT.sub("", source))))

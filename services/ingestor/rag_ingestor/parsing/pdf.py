@@ -2,9 +2,9 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import pypdfium2 as pdfium  # type: ignore[import-untyped]
@@ -25,10 +25,11 @@ from rag_ingestor.parsing.tables import table_text
 
 
 def parse(content: bytes, limits: Limits) -> Parsed:
-    """The text page by page; a page without text is an empty page.
+    """The text page by page.
 
-    A document that only restricts its use (owner password) is parsed. Raises InvalidArgument for one
-    that requires a password to open, and for one without any text.
+    A page without text, or whose fonts do not say which characters they show, is an empty page. A document
+    that only restricts its use (owner password) is parsed. Raises InvalidArgument for one that requires a
+    password to open, and for one without any text.
     """
     with closing(_open_document(content)) as document:
         if len(document) > limits.max_pages:
@@ -36,22 +37,21 @@ def parse(content: bytes, limits: Limits) -> Parsed:
         builder = ParsedBuilder(limits)
         outline = _outline(document)
         columns = _Columns()
-        broken = 0
+        faults: set[str] = set()
         for index in range(len(document)):
-            try:
-                text, tables = _page(document, index)
-                _add_page(builder, columns.named(text, tables), outline.get(index, ()))
-            except pdfium.PdfiumError:
-                broken += 1
+            page = _read_page(document, index)
+            faults.add(page.fault)
+            _add_page(builder, columns.named(page.text, page.tables), outline.get(index, ()))
             builder.end_page(index + 1)
         parsed = builder.parsed(single_line(document.get_metadata_value("Title")), PDF)
     if not parsed.text:
-        raise content_error(reasons.BROKEN_PDF if broken else reasons.SCANNED)
+        raise content_error(_why_empty(faults))
     return parsed
 
 
 # An outline may be cyclic or contain one target many times.
 _MAX_BOOKMARKS = 5000
+_CHARACTERS_LOOKED_AT = 1000
 _LINE_END = re.compile(r"\r\n|\r")
 # PDFium replaces a hyphen at the end of a line by one of these.
 _HYPHEN = re.compile("[\x02\ufffe\xad]\n?")
@@ -69,14 +69,42 @@ def _open_document(content: bytes) -> pdfium.PdfDocument:
         raise content_error(reasons.ENCRYPTED if protected else reasons.BROKEN_PDF) from error
 
 
-def _page(document: pdfium.PdfDocument, index: int) -> tuple[str, list[list[list[str]]]]:
-    """The page's text and its tables."""
-    with closing(document[index]) as page, closing(page.get_textpage()) as textpage:
-        text = _rejoin_words(_LINE_END.sub("\n", textpage.get_text_range()))
-        try:
-            return text, tables(textpage)
-        except pdfium.PdfiumError:  # The text is available, only its positions are not.
-            return text, []
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page's text and its tables; `fault` is the reason if it could not be read."""
+
+    text: str = ""
+    tables: list[list[list[str]]] = field(default_factory=list)
+    fault: str = ""
+
+
+def _read_page(document: pdfium.PdfDocument, index: int) -> _Page:
+    try:
+        with closing(document[index]) as page, closing(page.get_textpage()) as textpage:
+            if _is_garbled(textpage):
+                return _Page(fault=reasons.UNREADABLE_FONT)
+            text = _rejoin_words(_LINE_END.sub("\n", textpage.get_text_range()))
+            try:
+                return _Page(text, tables(textpage))
+            except pdfium.PdfiumError:  # The text is available, only its positions are not.
+                return _Page(text)
+    except pdfium.PdfiumError:
+        return _Page(fault=reasons.BROKEN_PDF)
+
+
+def _is_garbled(textpage: pdfium.PdfTextPage) -> bool:
+    """Whether a third of the characters have no known meaning: fonts without a map to Unicode."""
+    count = min(textpage.count_chars(), _CHARACTERS_LOOKED_AT)
+    unknown = sum(pdfium_c.FPDFText_HasUnicodeMapError(textpage, at) == 1 for at in range(count))
+    return unknown * 3 > count
+
+
+def _why_empty(faults: Set[str]) -> str:
+    """The reason why no page had text, from the reasons of the pages that could not be read."""
+    for reason in (reasons.UNREADABLE_FONT, reasons.BROKEN_PDF):
+        if reason in faults:
+            return reason
+    return reasons.SCANNED
 
 
 @dataclass(frozen=True, slots=True)

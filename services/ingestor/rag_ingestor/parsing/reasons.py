@@ -9,6 +9,9 @@ OVER_LIMITS = "could not be parsed within limits of time and memory"
 
 NO_TEXT = "has no text"
 SCANNED = "is a PDF without text, perhaps scanned; recognise its text first (OCR)"
+UNREADABLE_FONT = (
+    "is a PDF whose fonts do not say which characters they show; recognise its text first (OCR)"
+)
 ENCRYPTED = "is protected by a password"
 BROKEN_PDF = "is a broken PDF"
 BROKEN_DOCX = "is a broken DOCX document"
@@ -39,6 +42,7 @@ KOREAN = {
     OVER_LIMITS: "시간과 메모리 한도 안에서 읽을 수 없었습니다.",
     NO_TEXT: "글이 없습니다.",
     SCANNED: "글이 없는 PDF입니다. 스캔한 문서라면 먼저 문자 인식(OCR)을 해 주세요.",
+    UNREADABLE_FONT: "글꼴에 문자 정보가 없어 읽을 수 없는 PDF입니다. 먼저 문자 인식(OCR)을 해 주세요.",
     ENCRYPTED: "암호로 보호되어 있습니다.",
     BROKEN_PDF: "손상된 PDF입니다.",
     BROKEN_DOCX: "손상된 DOCX 문서입니다.",

@@ -16,7 +16,7 @@ from rag_ingestor.chunking.model import Chunk
 
 # Part of every document's version. Increment it when a change of parsing or splitting changes the chunks,
 # so that unchanged documents are ingested again.
-_PIPELINE_VERSION = "2"
+_PIPELINE_VERSION = "3"
 
 # What the embedder's client hands to the store's, unread.
 EmbeddedChunks: TypeAlias = Sequence[Any]
