@@ -96,7 +96,7 @@ def _is_garbled(textpage: pdfium.PdfTextPage) -> bool:
     """Whether a third of the characters have no known meaning: fonts without a map to Unicode."""
     count = min(textpage.count_chars(), _CHARACTERS_LOOKED_AT)
     unknown = sum(pdfium_c.FPDFText_HasUnicodeMapError(textpage, at) == 1 for at in range(count))
-    return unknown * 3 > count
+    return bool(unknown * 3 > count)
 
 
 def _why_empty(faults: Set[str]) -> str:
