@@ -130,10 +130,26 @@ class ParsedBuilder:
         self._blocks: list[Block] = []
         self._pages: list[Page] = []
 
-    def add(self, text: str, kind: Kind = Kind.TEXT, level: int = 0) -> None:
-        """Append a block, separated by a blank line; ignores white space alone."""
+    def add(
+        self, text: str, kind: Kind = Kind.TEXT, level: int = 0, *, continues: bool = False
+    ) -> None:
+        """Append a block, separated by a blank line; ignores white space alone.
+
+        Text that `continues` belongs to the block before if that is text whose last sentence has no end.
+        """
         text = normalise(_UNPRINTABLE.sub("", text), self._limits).strip()
         if not text:
+            return
+        last = self._blocks[-1] if self._blocks else None
+        if (
+            continues
+            and kind is Kind.TEXT
+            and last
+            and last.kind is Kind.TEXT
+            and not _SENTENCE_END.search(self._parts[-1])
+        ):
+            self._append(f"\n{text}")
+            self._blocks[-1] = replace(last, end=self._size)
             return
         if self._parts:
             self._append("\n\n")
@@ -158,6 +174,7 @@ class ParsedBuilder:
         self._parts.append(text)
 
 
+_SENTENCE_END = re.compile(r"[.!?。…:：;][\"'”’)\]」』〉》]*\s*$")
 # Characters that protobuf strings or terminals do not support; a PDF page may contain any of them.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]")
 _COMBINING = "".join(chr(c) for c in range(0x300, 0x1E950) if unicodedata.combining(chr(c)))

@@ -21,41 +21,46 @@ from rag_ingestor.parsing.parsed import (
     single_line,
 )
 from rag_ingestor.parsing.pdf_tables import cells_from_line, tables, with_header_row
+from rag_ingestor.parsing.running_lines import PlacedLine, without_running_lines
 from rag_ingestor.parsing.tables import table_text
 
 
 def parse(content: bytes, limits: Limits) -> Parsed:
-    """The text page by page.
+    """The text page by page, without running headers, footers and page numbers.
 
-    A page without text, or whose fonts do not say which characters they show, is an empty page. A document
-    that only restricts its use (owner password) is parsed. Raises InvalidArgument for one that requires a
-    password to open, and for one without any text.
+    A page without text, or whose fonts do not say which characters they show, is an empty page. A sentence
+    that runs over a page stays whole. A document that only restricts its use (owner password) is parsed.
+    Raises InvalidArgument for one that requires a password to open, and for one without any text.
     """
     with closing(_open_document(content)) as document:
         if len(document) > limits.max_pages:
             raise content_error(reasons.TOO_MANY_PAGES)
         builder = ParsedBuilder(limits)
         outline = _outline(document)
+        pages = [_read_page(document, index) for index in range(len(document))]
         columns = _Columns()
-        faults: set[str] = set()
-        for index in range(len(document)):
-            page = _read_page(document, index)
-            faults.add(page.fault)
-            _add_page(builder, columns.named(page.text, page.tables), outline.get(index, ()))
+        for index, lines in enumerate(without_running_lines([page.lines for page in pages])):
+            text = _rejoin_words("\n".join(line.text for line in lines))
+            named = columns.named(text, pages[index].tables)
+            _add_page(builder, named, outline.get(index, ()))
             builder.end_page(index + 1)
         parsed = builder.parsed(single_line(document.get_metadata_value("Title")), PDF)
     if not parsed.text:
-        raise content_error(_why_empty(faults))
+        raise content_error(_why_empty({page.fault for page in pages}))
     return parsed
 
 
 # An outline may be cyclic or contain one target many times.
 _MAX_BOOKMARKS = 5000
 _CHARACTERS_LOOKED_AT = 1000
-_LINE_END = re.compile(r"\r\n|\r")
+_LINE_END = re.compile(r"\r\n|\r|\n")
 # PDFium replaces a hyphen at the end of a line by one of these.
 _HYPHEN = re.compile("[\x02\ufffe\xad]\n?")
 _SPACED_BREAK = re.compile(r"[^\s][ \u00a0]+\n")
+# A page that begins like this does not begin with the rest of a sentence: an article, an item, a bracket.
+_BEGINNING = re.compile(
+    r"제 ?\d+ ?[조장절항관편]|[(\[]?[\dⅠ-ⅻ]+[.)\]]|[가-하][.)]|[①-⑳•▪■□○●◦※*·(\[-]"
+)
 _BROKEN_WORD = re.compile(r"(?<=[가-힣])\n(?=[가-힣])")
 
 Bookmark = tuple[int, str]
@@ -71,9 +76,9 @@ def _open_document(content: bytes) -> pdfium.PdfDocument:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A page's text and its tables; `fault` is the reason if it could not be read."""
+    """A page's lines and its tables; `fault` is the reason if it could not be read."""
 
-    text: str = ""
+    lines: list[PlacedLine] = field(default_factory=list)
     tables: list[list[list[str]]] = field(default_factory=list)
     fault: str = ""
 
@@ -83,13 +88,29 @@ def _read_page(document: pdfium.PdfDocument, index: int) -> _Page:
         with closing(document[index]) as page, closing(page.get_textpage()) as textpage:
             if _is_garbled(textpage):
                 return _Page(fault=reasons.UNREADABLE_FONT)
-            text = _rejoin_words(_LINE_END.sub("\n", textpage.get_text_range()))
+            lines = _placed_lines(textpage)
             try:
-                return _Page(text, tables(textpage))
+                return _Page(lines, tables(textpage))
             except pdfium.PdfiumError:  # The text is available, only its positions are not.
-                return _Page(text)
+                return _Page(lines)
     except pdfium.PdfiumError:
         return _Page(fault=reasons.BROKEN_PDF)
+
+
+def _placed_lines(textpage: pdfium.PdfTextPage) -> list[PlacedLine]:
+    text: str = textpage.get_text_range()
+    # Without one character of the text for each of the page, the places are not known.
+    known = len(text) == textpage.count_chars()
+    lines = []
+    at = 0
+    for line in _LINE_END.split(text):
+        first = at + len(line) - len(line.lstrip())
+        found = known and bool(line.strip())
+        height = textpage.get_charbox(first, loose=True)[1] if found else 0.0
+        lines.append(PlacedLine(line, height))
+        at = text.find(line, at) + len(line)
+        at += 2 if text.startswith("\r\n", at) else 1
+    return lines
 
 
 def _is_garbled(textpage: pdfium.PdfTextPage) -> bool:
@@ -180,8 +201,12 @@ def _outline(document: pdfium.PdfDocument) -> Mapping[int, Sequence[Bookmark]]:
 def _add_page(
     builder: ParsedBuilder, lines: Sequence[_Line], bookmarks: Sequence[Bookmark]
 ) -> None:
+    first = True
     for kind, level, piece in _pieces(lines, bookmarks):
-        builder.add(piece, kind, level)
+        if piece.strip():
+            rest = first and not _BEGINNING.match(piece.lstrip())
+            builder.add(piece, kind, level, continues=rest)
+            first = False
 
 
 def _pieces(
