@@ -20,6 +20,10 @@ class HelmMissing(Exception):
     """Helm is not installed; the message says what to do."""
 
 
+class DependencyMissing(Exception):
+    """The chart that this one depends on is not there; the message says what to do."""
+
+
 def main() -> int:
     package(PACKAGE)
     for files in values_files(PACKAGE):
@@ -37,7 +41,11 @@ def package(folder: Path) -> None:
         (folder / "charts").mkdir()
         shutil.copy(dependency, folder / "charts")
     else:
-        subprocess.run([helm(), "dependency", "update", folder], check=True)
+        done = subprocess.run([helm(), "dependency", "update", folder], check=False)
+        if done.returncode:
+            raise DependencyMissing(
+                "Qdrant's chart was not fetched: without a network, set QDRANT_CHART to its archive"
+            )
 
 
 def helm() -> str:
@@ -58,7 +66,7 @@ def values_files(folder: Path) -> list[list[Path]]:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except HelmMissing as error:
+    except (HelmMissing, DependencyMissing) as error:
         sys.exit(str(error))
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)

@@ -62,8 +62,10 @@ def test_pages_that_are_alike_are_text() -> None:
 
 
 def test_the_order_of_lines_in_the_file_does_not_matter() -> None:
-    pages = [page(at, "첫 줄", f"{at}째 글", "끝줄")[::-1] for at in range(1, 5)]
-    assert placed(*pages)[0] == ["끝줄", "1째 글", "첫 줄"]
+    pages = [
+        page(at, "첫 줄의 글이다", f"{at}째 줄이다", "끝줄의 글이다")[::-1] for at in range(1, 5)
+    ]
+    assert placed(*pages)[0] == ["끝줄의 글이다", "1째 줄이다", "첫 줄의 글이다"]
 
 
 def document(*pages: Sequence[tuple[float, str]]) -> bytes:
