@@ -20,6 +20,7 @@ from rag_ingestor.parsing.parsed import (
     content_error,
     single_line,
 )
+from rag_ingestor.parsing.pdf_columns import MIN_STRIP, Segment, SplitLine, in_reading_order
 from rag_ingestor.parsing.pdf_tables import cells_from_line, tables, with_header_row
 from rag_ingestor.parsing.running_lines import PlacedLine, without_running_lines
 from rag_ingestor.parsing.tables import table_text
@@ -56,6 +57,7 @@ _CHARACTERS_LOOKED_AT = 1000
 _LINE_END = re.compile(r"\r\n|\r|\n")
 # PDFium replaces a hyphen at the end of a line by one of these.
 _HYPHEN = re.compile("[\x02\ufffe\xad]\n?")
+_WORD = re.compile(r"\S+")
 _SPACED_BREAK = re.compile(r"[^\s][ \u00a0]+\n")
 # A page that begins like this does not begin with the rest of a sentence: an article, an item, a bracket.
 _BEGINNING = re.compile(
@@ -98,19 +100,38 @@ def _read_page(document: pdfium.PdfDocument, index: int) -> _Page:
 
 
 def _placed_lines(textpage: pdfium.PdfTextPage) -> list[PlacedLine]:
+    """The lines of the page in reading order, with their places."""
     text: str = textpage.get_text_range()
-    # Without one character of the text for each of the page, the places are not known.
-    known = len(text) == textpage.count_chars()
+    if len(text) != textpage.count_chars():
+        # Without one character of the text for each of the page, the places are not known.
+        return [PlacedLine(line, 0.0) for line in _LINE_END.split(text)]
     lines = []
-    at = 0
-    for line in _LINE_END.split(text):
-        first = at + len(line) - len(line.lstrip())
-        found = known and bool(line.strip())
-        height = textpage.get_charbox(first, loose=True)[1] if found else 0.0
-        lines.append(PlacedLine(line, height))
-        at = text.find(line, at) + len(line)
-        at += 2 if text.startswith("\r\n", at) else 1
-    return lines
+    first = 0
+    for end in (*(match.span() for match in _LINE_END.finditer(text)), (len(text), len(text))):
+        lines.append(_split_line(textpage, text[first : end[0]], first))
+        first = end[1]
+    return in_reading_order(lines)
+
+
+def _split_line(textpage: pdfium.PdfTextPage, line: str, first: int) -> SplitLine:
+    """The line whose first character has this index, cut where there is a wide gap between words."""
+    words = [(match.start(), match.end()) for match in _WORD.finditer(line)]
+    if not words:
+        return SplitLine((Segment(0, 0, line),), 0.0, 0.0)
+    left, foot, _, head = textpage.get_charbox(first + words[0][0], loose=True)
+    segments: list[Segment] = []
+    start = words[0][0]
+    for at, (_, stop) in enumerate(words):
+        right = textpage.get_charbox(first + stop - 1, loose=True)[2]
+        if at + 1 < len(words):
+            after = textpage.get_charbox(first + words[at + 1][0], loose=True)[0]
+            if after - right <= MIN_STRIP * (head - foot):
+                continue
+            segments.append(Segment(left, right, line[start:stop]))
+            left, start = after, words[at + 1][0]
+        else:
+            segments.append(Segment(left, right, line[start:stop]))
+    return SplitLine(tuple(segments), foot, head - foot)
 
 
 def _is_garbled(textpage: pdfium.PdfTextPage) -> bool:
