@@ -53,7 +53,7 @@ def parse(content: bytes, limits: Limits) -> Parsed:
 
 # An outline may be cyclic or contain one target many times.
 _MAX_BOOKMARKS = 5000
-_CHARACTERS_LOOKED_AT = 1000
+_CHARACTERS_LOOKED_AT = 300
 _LINE_END = re.compile(r"\r\n|\r|\n")
 # PDFium replaces a hyphen at the end of a line by one of these.
 _HYPHEN = re.compile("[\x02\ufffe\xad]\n?")
