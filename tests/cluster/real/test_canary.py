@@ -83,6 +83,7 @@ def finished(region: Region) -> dict[str, Any]:
     return {one["type"]: one for one in conditions if one["status"] == "True"}
 
 
+@pytest.mark.long
 def test_a_bad_release_gets_no_calls_after_two_minutes_at_most(
     wide: Region, prometheus: Path, tmp_path: Path, record_testsuite_property: Any
 ) -> None:
