@@ -33,6 +33,14 @@ PODS = [
 ]
 
 LANES = {"retriever-0": "baseline"}
+TARGETS = {
+    ("rag", "127.0.0.1:50071", "gateway", "stable"),
+    ("rag", "127.0.0.1:50073", "retriever", "baseline"),
+    ("rag", "127.0.0.1:50076", "canary", "stable"),
+    ("envoy", "127.0.0.1:9902", None, None),
+    ("alertmanager", "127.0.0.1:9093", None, None),
+    ("prometheus", "localhost:9090", None, None),
+}
 
 
 def pod(name: str, app: str, port: str, number: str, phase: str, whole: str) -> dict[str, Any]:
@@ -73,20 +81,15 @@ async def test_a_cluster_s_pods_are_found_by_their_labels(tmp_path: Path) -> Non
     )
     async with threaded(program):
         started = Prometheus(f"http://{address}", tmp_path)
-        targets = await until(lambda: labels(started), "targets are found")
+        targets = await until(
+            lambda: len(found := labels(started)) >= len(TARGETS) and found, "targets are found"
+        )
         alertmanagers = await until(lambda: addressed(started), "the Alertmanager is found")
         used = yaml.safe_load(started.request("status/config")["yaml"])
     assert {
         tuple(result.get(key) for key in ("job", "instance", "service", "lane"))
         for result in targets
-    } == {
-        ("rag", "127.0.0.1:50071", "gateway", "stable"),
-        ("rag", "127.0.0.1:50073", "retriever", "baseline"),
-        ("rag", "127.0.0.1:50076", "canary", "stable"),
-        ("envoy", "127.0.0.1:9902", None, None),
-        ("alertmanager", "127.0.0.1:9093", None, None),
-        ("prometheus", "localhost:9090", None, None),
-    }
+    } == TARGETS
     assert alertmanagers == ["http://127.0.0.1:9093/api/v2/alerts"]
     # Alerts get these labels on their way out, whatever their rules keep.
     assert used["global"]["external_labels"]["region"] == "REGION"
