@@ -57,7 +57,7 @@ clean: ## remove the environment, build output and tool caches; data in .rag sta
 test-unit: $(READY) ## run the unit tests, without processes and ports, within a minute
 	@$(BIN)/pytest $(SHARED) tests/unit
 
-# The tests of a cluster are a target of their own, which CI runs after `make check`.
+# The tests of a cluster are a target of their own.
 test: $(READY) ## run all tests, with real engines, models and processes; TESTS=tests/e2e selects some
 	@$(BIN)/python -m rag_embedder.models.prepare_model
 	@$(BIN)/pytest $(SHARED) $(if $(TESTS),$(if $(findstring tests/cluster,$(TESTS)),,--ignore=tests/cluster) $(TESTS),--ignore=tests/cluster --ignore=tests/chart $(call junit,test))
@@ -76,7 +76,7 @@ test-long: $(READY) ## run the slow tests: 100,000 random calls of several tenan
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest tests/unit/fuzz tests/component/fuzz tests/e2e/test_openapi.py
 
 ##@ Check
-check: $(READY) protos-check lint types security test chart ## run everything that CI runs but make cluster
+check: $(READY) protos-check lint types security test chart ## run everything that CI runs but make cluster, which is a job of its own
 	@ONCE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 	@ONCE=1 VAULT=1 EDGE=1 RAG_HOME=$$(mktemp -d)/rag EMBEDDER_MODELS_DIR=$(CURDIR)/.rag/models $(MAKE) --no-print-directory run
 
