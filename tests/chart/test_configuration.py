@@ -13,7 +13,7 @@ from tools.chart.analysis import MEANINGS
 from tools.chart.decided import decided
 from tools.chart.package import SOURCE
 from tools.chart.schema import merged
-from tools.chart.settings import SERVICES
+from tools.services import SERVICES
 
 from rag_delivery.config import CanaryConfig, Step
 from rag_edge.companion.settings import Settings as Companion

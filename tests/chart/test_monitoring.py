@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from tools.chart.schema import default_values
-from tools.chart.settings import SERVICES
+from tools.services import SERVICES
 
 from tests.support.chart.cases import FILES, Case, each_case
 from tests.support.chart.graph import is_rollout

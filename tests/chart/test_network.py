@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from tools.chart.package import SOURCE
-from tools.chart.settings import SERVICES
+from tools.services import SERVICES
 
 from tests.support.chart.cases import Case, each_case
 from tests.support.chart.graph import Link, callers, external, has_analysis, links, service_links

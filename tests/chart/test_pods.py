@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tools.chart.settings import SERVICES
+from tools.services import SERVICES
 
 from tests.support.chart.cases import Case, all_cases, each_case
 from tests.support.chart.graph import uses_vault

@@ -14,8 +14,9 @@ from tools import ROOT
 from tools.chart.decided import CANARY, EDGE, OWN, SERVICE
 from tools.chart.schema import VALUES, default_values, values_schema
 from tools.chart.secrets import SECRETS
-from tools.chart.settings import SERVICES, Schema
+from tools.chart.settings import Schema
 from tools.generated import write_or_check
+from tools.services import SERVICES
 
 PAGE = ROOT / "docs" / "chart.md"
 _PREFACE = ROOT / "tools" / "chart" / "preface.md"

@@ -8,7 +8,6 @@ import yaml
 
 from tools import ROOT
 from tools.chart.settings import (
-    SERVICES,
     Schema,
     canary_schema,
     edge_schema,
@@ -16,6 +15,7 @@ from tools.chart.settings import (
     settings_schema,
 )
 from tools.generated import write_or_check
+from tools.services import SERVICES
 
 WRITTEN = ROOT / "tools" / "chart" / "values.schema.yaml"
 VALUES = ROOT / "helm" / "rag" / "values.yaml"

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-COMPONENTS = ("gateway", "embedder", "retriever", "generator", "ingestor", "edge")
+from tools.services import SERVICES
+
+COMPONENTS = (*SERVICES, "edge")
 
 
 @dataclass(frozen=True)

@@ -5,27 +5,15 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from rag_common.settings import ServiceSettings
 from rag_delivery.config import CHECKS, CanaryConfig
 from rag_edge.edge_config import EdgeConfig
-from rag_embedder.settings import Settings as EmbedderSettings
-from rag_gateway.settings import Settings as GatewaySettings
-from rag_generator.settings import Settings as GeneratorSettings
-from rag_ingestor.settings import Settings as IngestorSettings
-from rag_retriever.settings import Settings as RetrieverSettings
 from tools import ROOT
 from tools.chart.analysis import MEANINGS, with_calls
 from tools.chart.decided import decided
+from tools.services import SERVICES
 
 Schema = dict[str, Any]
 
-SERVICES: dict[str, type[ServiceSettings]] = {
-    "gateway": GatewaySettings,
-    "embedder": EmbedderSettings,
-    "retriever": RetrieverSettings,
-    "generator": GeneratorSettings,
-    "ingestor": IngestorSettings,
-}
 EDGE_PAGE = ROOT / "deploy" / "envoy" / "README.md"
 
 _ALTERNATIVES = re.compile(r"\^\(([a-z_|]+)\)\$")

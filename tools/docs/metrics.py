@@ -12,16 +12,11 @@ from rag_common.observability.metrics import COUNTS, SECONDS, SHARES, Metrics
 from rag_delivery.metrics import CanaryMetrics
 from tools import ROOT
 from tools.generated import write_or_check
+from tools.services import SERVICES
 
 PAGE = ROOT / "docs" / "metrics.md"
 
-PORTS = {
-    "gateway": 50071,
-    "embedder": 50072,
-    "retriever": 50073,
-    "generator": 50074,
-    "ingestor": 50077,
-}
+PORTS = {name: one.model_fields["http_port"].default for name, one in SERVICES.items()}
 BOUNDS = {tuple(SECONDS): "seconds", tuple(SHARES): "shares", tuple(COUNTS): "counts"}
 
 

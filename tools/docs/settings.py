@@ -10,24 +10,12 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from rag_common.settings import ServiceSettings
 from rag_common.vault.settings import VaultSettings
 from rag_edge.companion.settings import Settings as CompanionSettings
-from rag_embedder.settings import Settings as EmbedderSettings
-from rag_gateway.settings import Settings as GatewaySettings
-from rag_generator.settings import Settings as GeneratorSettings
-from rag_ingestor.settings import Settings as IngestorSettings
-from rag_retriever.settings import Settings as RetrieverSettings
 from tools import ROOT
 from tools.generated import write_or_check
+from tools.services import SERVICES
 
-SERVICES: dict[str, type[ServiceSettings]] = {
-    "gateway": GatewaySettings,
-    "embedder": EmbedderSettings,
-    "retriever": RetrieverSettings,
-    "generator": GeneratorSettings,
-    "ingestor": IngestorSettings,
-}
 # What a default is that depends on the machine or on RAG_HOME.
 COMPUTED = {
     "EMBEDDER_LANES": "number of cores",

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from rag_common.grpc.peer import Peer, open_peer
 from rag_common.identity import ServiceIdentity, open_identity
 from rag_common.observability import logging, setup
 from rag_common.observability.metrics import Metrics
@@ -24,6 +25,18 @@ class ServiceContext:
     def metrics(self) -> Metrics:
         """The registry of the service's metrics."""
         return self.telemetry.metrics
+
+    async def peer(self, name: str, target: str, *, timeout: float, max_message_bytes: int) -> Peer:
+        """Another service at `target`, as `open_peer`, with this service's certificate."""
+        opened = open_peer(
+            name,
+            target,
+            self.telemetry,
+            timeout=timeout,
+            max_message_bytes=max_message_bytes,
+            certificates=self.identity.certificates,
+        )
+        return await self.stack.enter_async_context(opened)
 
 
 @asynccontextmanager

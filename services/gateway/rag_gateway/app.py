@@ -13,7 +13,7 @@ from rag.gateway.v1 import (
     document_service_pb2_grpc,
 )
 from rag_common.grpc.bootstrap import Ports, Service, serving
-from rag_common.grpc.peer import Peer, open_peer
+from rag_common.grpc.peer import Peer
 from rag_common.grpc.ports import ServerSecurity
 from rag_common.observability.dependency import database
 from rag_common.security.peer_identity import only
@@ -211,15 +211,8 @@ async def _peers(context: ServiceContext, settings: Settings) -> Peers:
         ("ingestor", settings.ingestor_target, settings.document_timeout),
     ]
     embedder, retriever, generator, ingestor = [
-        await context.stack.enter_async_context(
-            open_peer(
-                name,
-                target,
-                context.telemetry,
-                timeout=timeout,
-                max_message_bytes=settings.max_message_bytes,
-                certificates=context.identity.certificates,
-            )
+        await context.peer(
+            name, target, timeout=timeout, max_message_bytes=settings.max_message_bytes
         )
         for name, target, timeout in targets
     ]

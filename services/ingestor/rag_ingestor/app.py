@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 from rag.ingestor.v1 import ingestor_service_pb2_grpc as grpc_stubs
 from rag_common.grpc.bootstrap import Ports, Service, serving
-from rag_common.grpc.peer import open_peer
 from rag_common.grpc.ports import ServerSecurity
 from rag_common.service_context import service_context
 from rag_ingestor.api.callers import CALLERS
@@ -29,15 +28,8 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
     async with service_context(settings, "ingestor") as context:
         stack = context.stack
         embedder, retriever = [
-            await stack.enter_async_context(
-                open_peer(
-                    name,
-                    target,
-                    context.telemetry,
-                    timeout=timeout,
-                    max_message_bytes=settings.max_message_bytes,
-                    certificates=context.identity.certificates,
-                )
+            await context.peer(
+                name, target, timeout=timeout, max_message_bytes=settings.max_message_bytes
             )
             for name, target, timeout in (
                 ("embedder", settings.embedder_target, settings.embed_timeout),

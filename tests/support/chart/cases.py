@@ -14,7 +14,7 @@ from _pytest.mark import ParameterSet
 from allpairspy import AllPairs
 from tools.chart.package import SOURCE, values_files
 from tools.chart.schema import default_values, merged
-from tools.chart.settings import SERVICES
+from tools.services import SERVICES
 
 from rag_common.settings import ServiceSettings
 from tests.support.chart.rendering import Object, Rendered, name, render

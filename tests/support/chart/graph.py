@@ -4,7 +4,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
-from tools.chart.settings import SERVICES
+from tools.services import SERVICES
 
 from rag_edge.companion.settings import Settings as Companion
 

@@ -9,10 +9,11 @@ from rag.ingestor.v1 import ingestor_service_pb2 as pb
 from rag.ingestor.v1.ingestor_service_pb2_grpc import IngestorServiceServicer
 from rag.types.v1.document_pb2 import Document
 from rag.types.v1.passage_pb2 import Passage
+from rag_common.grpc.request_header import read_header
 from rag_common.grpc.types import Context
 from rag_contract import errors
 from rag_contract.durations import set_seconds
-from rag_ingestor.api.uploads import UploadBudget, read_header
+from rag_ingestor.api.uploads import UploadBudget
 from rag_ingestor.chunking.chunks import SourceFile
 from rag_ingestor.clients.messages import text_chunk
 from rag_ingestor.pipeline.service import (

@@ -16,14 +16,6 @@ _MAX_PIECE_BYTES = 2**20
 _SMALL_BYTES = 2**20
 
 
-async def read_header(messages: Messages) -> Any:
-    """The header, which is the first message. Raises InvalidArgument."""
-    first = await anext(messages, None)
-    if first is None or first.WhichOneof("part") != "header":
-        raise errors.FieldInvalid.of("header", "must be in the first message")
-    return first.header
-
-
 class UploadBudget:
     """The memory for the content of all documents that have not been split yet, in bytes.
 

@@ -20,6 +20,7 @@ from rag_ingestor.parsing.parsed import (
 )
 from rag_ingestor.parsing.recognition import BROKEN_ARCHIVE
 from rag_ingestor.parsing.tables import table_text
+from rag_ingestor.parsing.wordml import W, inherited, val_of
 from rag_ingestor.parsing.xml import parse_tree
 
 DOCUMENT = "word/document.xml"
@@ -53,17 +54,16 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 _DOCTYPES = tuple("<!DOCTYPE".encode(code) for code in ("utf-8", "utf-16-le", "utf-16-be"))
 
-_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _STRICT_W = b"http://purl.oclc.org/ooxml/wordprocessingml/main"
 _DROPPED = (
-    f"{_W}del",
-    f"{_W}moveFrom",
+    f"{W}del",
+    f"{W}moveFrom",
     "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback",
 )
 _TITLE = "{http://purl.org/dc/elements/1.1/}title"
-_P, _TBL, _TR, _TC, _T, _VAL = (f"{_W}{name}" for name in ("p", "tbl", "tr", "tc", "t", "val"))
-_TABS = f"{_W}tabs"
-_SPACES = {f"{_W}tab": " ", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
+_P, _TBL, _TR, _TC, _T = (f"{W}{name}" for name in ("p", "tbl", "tr", "tc", "t"))
+_TABS = f"{W}tabs"
+_SPACES = {f"{W}tab": " ", f"{W}br": "\n", f"{W}cr": "\n", f"{W}noBreakHyphen": "-"}
 _HEADING = re.compile(r"heading ([1-9])", re.IGNORECASE)
 _TITLE_STYLE = "title"
 _PAGE_FIELD = re.compile(r"\b(?:PAGE|NUMPAGES|SECTIONPAGES)\b", re.IGNORECASE)
@@ -128,8 +128,8 @@ def _margin_texts(trees: Mapping[str, etree._Element]) -> list[str]:
 
 def _is_page_number(paragraph: etree._Element) -> bool:
     """Whether a paragraph of a header has a field such as PAGE, or nothing but a number."""
-    codes = [node.text or "" for node in paragraph.iter(f"{_W}instrText")]
-    codes += [node.get(f"{_W}instr", "") for node in paragraph.iter(f"{_W}fldSimple")]
+    codes = [node.text or "" for node in paragraph.iter(f"{W}instrText")]
+    codes += [node.get(f"{W}instr", "") for node in paragraph.iter(f"{W}fldSimple")]
     return (
         any(map(_PAGE_FIELD.search, codes))
         or _NUMBER_ALONE.fullmatch(_text(paragraph).strip()) is not None
@@ -141,7 +141,7 @@ def _tree(part: bytes) -> etree._Element:
         raise content_error(reasons.ENTITIES)
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     # The strict variant of the format differs only in its namespaces.
-    root = parse_tree(part.replace(_STRICT_W, _W[1:-1].encode()), parser)
+    root = parse_tree(part.replace(_STRICT_W, W[1:-1].encode()), parser)
     if root.getroottree().docinfo.internalDTD is not None:
         raise content_error(reasons.ENTITIES)
     return root
@@ -149,35 +149,22 @@ def _tree(part: bytes) -> etree._Element:
 
 def _heading_levels(styles: etree._Element) -> dict[str, int]:
     """The heading level of each paragraph style, by its name, outline level or parent style."""
-    own: dict[str, int] = {}
-    parents: dict[str, str] = {}
-    for style in styles.iter(f"{_W}style"):
-        name = style.get(f"{_W}styleId", "")
-        own[name] = _level(style)
-        parents[name] = _value(style.find(f"{_W}basedOn"))
-    return {name: level for name in own if (level := _inherited(name, own, parents))}
-
-
-def _inherited(name: str, own: Mapping[str, int], parents: Mapping[str, str]) -> int:
-    for _ in range(16):
-        if own.get(name, 0):
-            return own[name]
-        name = parents.get(name, "")
-    return 0
+    own = {
+        style.get(f"{W}styleId", ""): level
+        for style in styles.iter(f"{W}style")
+        if (level := _level(style))
+    }
+    return inherited(styles, own)
 
 
 def _level(style: etree._Element) -> int:
-    named = _HEADING.fullmatch(_value(style.find(f"{_W}name")))
+    named = _HEADING.fullmatch(val_of(style.find(f"{W}name")))
     return int(named[1]) if named else _outline_level(style)
 
 
 def _outline_level(node: etree._Element) -> int:
-    value = _value(node.find(f"{_W}pPr/{_W}outlineLvl"))
+    value = val_of(node.find(f"{W}pPr/{W}outlineLvl"))
     return int(value) + 1 if value in tuple("012345678") else 0
-
-
-def _value(node: etree._Element | None) -> str:
-    return node.get(_VAL, "") if node is not None else ""
 
 
 class _Reader:
@@ -194,7 +181,7 @@ class _Reader:
         self._titles = _title_styles(styles) if styles is not None else set()
         self._numbering = Numbering(trees.get(_NUMBERING), styles)
         self._notes = {
-            kind: {note.get(f"{_W}id", ""): note for note in trees[name].iter(f"{_W}{kind}")}
+            kind: {note.get(f"{W}id", ""): note for note in trees[name].iter(f"{W}{kind}")}
             for kind, name in _NOTES.items()
             if name in trees
         }
@@ -206,9 +193,9 @@ class _Reader:
         else:
             self._add_paragraph(node)
         for kind, notes in self._notes.items():
-            for reference in node.iter(f"{_W}{kind}Reference"):
+            for reference in node.iter(f"{W}{kind}Reference"):
                 # A note is shown once, where it is referred to first.
-                note = notes.pop(reference.get(f"{_W}id", ""), None)
+                note = notes.pop(reference.get(f"{W}id", ""), None)
                 if note is not None:
                     self.builder.add("\n".join(map(_text, note.iter(_P))))
 
@@ -234,15 +221,15 @@ class _Reader:
 
 
 def _style(paragraph: etree._Element) -> str:
-    return _value(paragraph.find(f"{_W}pPr/{_W}pStyle"))
+    return val_of(paragraph.find(f"{W}pPr/{W}pStyle"))
 
 
 def _title_styles(styles: etree._Element) -> set[str]:
     """The ids of Word's style Title, whose name is English in every language of Word."""
     return {
-        style.get(f"{_W}styleId", "")
-        for style in styles.iter(f"{_W}style")
-        if _value(style.find(f"{_W}name")).lower() == _TITLE_STYLE
+        style.get(f"{W}styleId", "")
+        for style in styles.iter(f"{W}style")
+        if val_of(style.find(f"{W}name")).lower() == _TITLE_STYLE
     }
 
 
@@ -255,7 +242,7 @@ def _rows(
     for node in table.iter(_TR):
         if next(node.iterancestors(_TBL)) is not table:
             continue
-        if not rows and node.find(f"{_W}trPr/{_W}tblHeader") is not None:
+        if not rows and node.find(f"{W}trPr/{W}tblHeader") is not None:
             head = True
         rows.append(_row(node, rows[-1] if rows else (), text_of))
     return rows, head
@@ -266,7 +253,7 @@ def _row(
 ) -> list[str]:
     cells: list[str] = []
     for cell in row.iterchildren(_TC):
-        properties = cell.find(f"{_W}tcPr")
+        properties = cell.find(f"{W}tcPr")
         text = " ".join(" ".join(map(text_of, cell.iter(_P))).split())
         if _continues(properties) and len(cells) < len(above):
             text = above[len(cells)]
@@ -276,13 +263,13 @@ def _row(
 
 def _continues(properties: etree._Element | None) -> bool:
     """Whether the cell continues the one above: a vMerge whose value is not "restart"."""
-    merge = properties.find(f"{_W}vMerge") if properties is not None else None
-    return merge is not None and _value(merge) != "restart"
+    merge = properties.find(f"{W}vMerge") if properties is not None else None
+    return merge is not None and val_of(merge) != "restart"
 
 
 def _span(properties: etree._Element | None) -> int:
     """The number of columns that the cell spans, at most Word's limit of 63."""
-    value = _value(properties.find(f"{_W}gridSpan")) if properties is not None else ""
+    value = val_of(properties.find(f"{W}gridSpan")) if properties is not None else ""
     return min(63, int(value)) if value.isascii() and value.isdigit() and int(value) else 1
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
-_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_VAL = f"{_W}val"
+from rag_ingestor.parsing.wordml import W, inherited, val_of
+
 _PLACEHOLDER = re.compile(r"%([1-9])")
 _LEVELS = 9
 # Word allows 32,767; beyond it a counter only wastes memory.
@@ -64,7 +64,7 @@ class Numbering:
 
     def label(self, paragraph: etree._Element, style: str) -> str:
         """The number before the paragraph with its separator, "- " for a bullet, empty if there is none."""
-        reference = self._reference(paragraph.find(f"{_W}pPr/{_W}numPr"), style)
+        reference = self._reference(paragraph.find(f"{W}pPr/{W}numPr"), style)
         key = self._of_number.get(reference.number)
         if key is None or key not in self._lists:
             # A list without a definition still is one.
@@ -116,23 +116,23 @@ class Numbering:
 
     def _read(self, numbering: etree._Element) -> None:
         links: dict[str, str] = {}
-        for abstract in numbering.iter(f"{_W}abstractNum"):
-            key = abstract.get(f"{_W}abstractNumId", "")
-            links[key] = _value(abstract.find(f"{_W}numStyleLink"))
+        for abstract in numbering.iter(f"{W}abstractNum"):
+            key = abstract.get(f"{W}abstractNumId", "")
+            links[key] = val_of(abstract.find(f"{W}numStyleLink"))
             levels: dict[int, Level] = {}
-            for node in abstract.iterchildren(f"{_W}lvl"):
-                at = _integer(node.get(f"{_W}ilvl", ""), 0)
+            for node in abstract.iterchildren(f"{W}lvl"):
+                at = _integer(node.get(f"{W}ilvl", ""), 0)
                 levels[at] = _level(node)
-                if style := _value(node.find(f"{_W}pStyle")):
+                if style := val_of(node.find(f"{W}pStyle")):
                     self._style_levels[key, style] = at
             self._lists[key] = _List(levels)
-        for node in numbering.iterchildren(f"{_W}num"):
-            number = node.get(f"{_W}numId", "")
-            self._of_number[number] = _value(node.find(f"{_W}abstractNumId"))
+        for node in numbering.iterchildren(f"{W}num"):
+            number = node.get(f"{W}numId", "")
+            self._of_number[number] = val_of(node.find(f"{W}abstractNumId"))
             self._overrides[number] = {
-                _integer(override.get(f"{_W}ilvl", ""), 0): _integer(_value(start), 1)
-                for override in node.iterchildren(f"{_W}lvlOverride")
-                if (start := override.find(f"{_W}startOverride")) is not None
+                _integer(override.get(f"{W}ilvl", ""), 0): _integer(val_of(start), 1)
+                for override in node.iterchildren(f"{W}lvlOverride")
+                if (start := override.find(f"{W}startOverride")) is not None
             }
         # A definition may stand for that of a list style.
         for number, key in self._of_number.items():
@@ -155,49 +155,34 @@ def _restarts(level: Level | None, after: int) -> bool:
 
 
 def _level(node: etree._Element) -> Level:
-    restart = node.find(f"{_W}lvlRestart")
-    suffix = _value(node.find(f"{_W}suff"))
+    restart = node.find(f"{W}lvlRestart")
+    suffix = val_of(node.find(f"{W}suff"))
     return Level(
-        start=_integer(_value(node.find(f"{_W}start")), 1),
-        format=_value(node.find(f"{_W}numFmt")) or "decimal",
-        text=_value(node.find(f"{_W}lvlText")),
+        start=_integer(val_of(node.find(f"{W}start")), 1),
+        format=val_of(node.find(f"{W}numFmt")) or "decimal",
+        text=val_of(node.find(f"{W}lvlText")),
         separator="" if suffix == "nothing" else " ",
-        restart_after=_integer(_value(restart), 0) if restart is not None else None,
-        legal=node.find(f"{_W}isLgl") is not None,
+        restart_after=_integer(val_of(restart), 0) if restart is not None else None,
+        legal=node.find(f"{W}isLgl") is not None,
     )
 
 
 def _style_references(styles: etree._Element) -> dict[str, _Reference]:
     """The numbering of each style, its own or that of a parent."""
-    own: dict[str, _Reference] = {}
-    parents: dict[str, str] = {}
-    for style in styles.iter(f"{_W}style"):
-        name = style.get(f"{_W}styleId", "")
-        parents[name] = _value(style.find(f"{_W}basedOn"))
-        properties = style.find(f"{_W}pPr/{_W}numPr")
-        if properties is not None:
-            own[name] = _reference(properties)
-    result: dict[str, _Reference] = {}
-    for name in parents:
-        ancestor = name
-        for _ in range(16):
-            if ancestor in own:
-                result[name] = own[ancestor]
-                break
-            ancestor = parents.get(ancestor, "")
-    return result
+    own = {
+        style.get(f"{W}styleId", ""): _reference(properties)
+        for style in styles.iter(f"{W}style")
+        if (properties := style.find(f"{W}pPr/{W}numPr")) is not None
+    }
+    return inherited(styles, own)
 
 
 def _reference(properties: etree._Element) -> _Reference:
-    level = properties.find(f"{_W}ilvl")
-    number = _value(properties.find(f"{_W}numId"))
+    level = properties.find(f"{W}ilvl")
+    number = val_of(properties.find(f"{W}numId"))
     return _Reference(
-        number, min(_integer(_value(level), 0), _LEVELS - 1) if level is not None else None
+        number, min(_integer(val_of(level), 0), _LEVELS - 1) if level is not None else None
     )
-
-
-def _value(node: etree._Element | None) -> str:
-    return node.get(_VAL, "") if node is not None else ""
 
 
 def _integer(text: str, default: int) -> int:

@@ -234,19 +234,16 @@ def _without_comments(text: str, start: int, end: int) -> Iterator[Block]:
 
 def _code_spans(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """Code in a line, and fences within lists and quotations: between runs of as many backticks."""
-    runs = [match.span() for match in _BACKTICKS.finditer(text, start, end)]
-    closing: dict[int, int] = {}
-    following: dict[int, int] = {}
-    for at in range(len(runs) - 1, -1, -1):
-        length = runs[at][1] - runs[at][0]
-        if length in following:
-            closing[at] = following[length]
-        following[length] = at
+    runs = [
+        _Mark(run[0], run.start(), run.end(), opens=True, closes=True)
+        for run in _BACKTICKS.finditer(text, start, end)
+    ]
+    closing = _code_ends(runs)
     spans = []
     at = 0
     while at < len(runs):
         if at in closing:
-            spans.append((runs[at][0], runs[closing[at]][1]))
+            spans.append((runs[at].start, runs[closing[at]].end))
             at = closing[at]
         at += 1
     return spans

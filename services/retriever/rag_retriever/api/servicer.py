@@ -5,6 +5,7 @@ from math import isfinite
 
 from rag.retriever.v1 import retriever_service_pb2 as pb
 from rag.retriever.v1.retriever_service_pb2_grpc import RetrieverServiceServicer
+from rag_common.grpc.request_header import read_header
 from rag_common.grpc.types import Context
 from rag_contract import errors
 from rag_retriever.api import filters, messages
@@ -40,10 +41,7 @@ class RetrieverServicer(RetrieverServiceServicer):
         request_iterator: AsyncIterator[pb.UpsertChunksRequest],
         context: Context,
     ) -> pb.UpsertChunksResponse:
-        first = await anext(request_iterator, None)
-        if first is None or first.WhichOneof("part") != "header":
-            raise errors.FieldInvalid.of("header", "must be in the first message")
-        header = first.header
+        header: pb.UpsertHeader = await read_header(request_iterator)
         document = messages.document_from(_require_tenant(header.tenant_id), header.document)
         published = await self._retriever.upsert(
             header.index, document, header.fingerprint, _batches(request_iterator)
