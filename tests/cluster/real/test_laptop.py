@@ -59,8 +59,12 @@ def test_each_log_has_the_call_and_the_region(region: Region, trace: str, servic
 
 
 def test_the_edge_s_log_has_the_call(region: Region, trace: str) -> None:
-    logs = [region.logs(pod.name, "--container=envoy") for pod in region.pods("edge")]
-    assert any(trace in log for log in logs)
+    def logged() -> bool:
+        logs = [region.logs(pod.name, "--container=envoy") for pod in region.pods("edge")]
+        return any(trace in log for log in logs)
+
+    # Envoy writes its log every ten seconds.
+    wait_until(logged, "the call is in the log", seconds=30)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -88,6 +88,15 @@ def test_a_killed_container_costs_no_read(
     assert not calls.failures
 
 
+def test_a_killed_envoy_costs_no_read_of_a_client_that_tries_again(wide: Region) -> None:
+    victim = wide.pods("edge")[0]
+    wide.kill(victim, "envoy")
+    done = [wide.client("search", "연차휴가 이월") for _ in range(10)]
+    assert [one.stderr for one in done if one.returncode] == []
+    wait_until(lambda: settled(wide), "it is ready again", seconds=90)
+    assert [pod.restarts["envoy"] for pod in wide.pods("edge") if pod.uid == victim.uid] == [1]
+
+
 def test_an_upgrade_and_a_roll_back_cost_no_call(
     wide: Region, load: Load, record_testsuite_property: Any
 ) -> None:

@@ -1,28 +1,44 @@
 """When a call is tried again, which calls may be, and where a target is."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import grpc
 import pytest
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from rag.gateway.v1 import access_service_pb2, answer_service_pb2, document_service_pb2
+from rag_client.client.sync import Client
 from rag_client.transport import methods
-from rag_client.transport.calls import Attempts, Retries
+from rag_client.transport.calls import NEVER, Attempts, Retries
 from rag_client.transport.channel import is_loopback
 from rag_client.transport.methods import Procedure
 from rag_contract import errors
 from rag_contract.status import trailers
+from rag_local.program import free_port
+from tests.support.client import replies
+from tests.support.client.neighbour import Neighbour, listening
 
 
 class Refusal(grpc.RpcError):
     """A failed call as gRPC raises it."""
 
-    def __init__(self, error: errors.AppError | None = None, pushback: str | None = None) -> None:
+    def __init__(
+        self,
+        error: errors.AppError | None = None,
+        pushback: str | None = None,
+        details: str = "Socket closed",
+    ) -> None:
+        self._details = details
         details = trailers(error, None) if error else ()
         plain = [item for item in details if item[0] != "grpc-retry-pushback-ms"]
         self._trailing = plain + ([("grpc-retry-pushback-ms", pushback)] if pushback else [])
 
     def code(self) -> grpc.StatusCode:
         return grpc.StatusCode.UNAVAILABLE
+
+    def details(self) -> str:
+        return self._details
 
     def trailing_metadata(self) -> tuple[object, ...]:  # type: ignore[override]
         return tuple(self._trailing)
@@ -50,6 +66,31 @@ def test_a_wait_doubles_up_to_a_maximum_unless_the_server_says_its_own(
 ) -> None:
     retries = Retries(attempts=9, first_wait=0.1, longest_wait=0.4, jitter=lambda: jitter)
     assert retries.wait(attempt, refusal) == (expected and pytest.approx(expected))
+
+
+NO_CONNECTION = "connections to all backends failing; last error: UNKNOWN: Connection refused"
+WRONG_NAME = "connections to all backends failing; last error: Hostname Verification Check failed."
+
+
+@pytest.mark.parametrize(
+    ("details", "attempts"),
+    [("Socket closed", 3), (NO_CONNECTION, 6), (WRONG_NAME, 3)],
+)
+def test_more_attempts_are_made_while_there_is_no_connection(details: str, attempts: int) -> None:
+    refusal = Refusal(details=details)
+    assert Retries().wait(attempts - 1, refusal) is not None
+    assert Retries().wait(attempts, refusal) is None
+    assert NEVER.wait(1, refusal) is None
+
+
+def test_a_read_is_answered_by_a_gateway_that_starts_meanwhile(neighbour: Neighbour) -> None:
+    port = free_port()
+    neighbour.says("Search", replies.search("a"))
+    with Client(f"127.0.0.1:{port}", token="the-token") as client, ThreadPoolExecutor(1) as pool:
+        reply = pool.submit(client.search, "question")
+        time.sleep(0.6)
+        with listening(neighbour, port=port):
+            assert reply.result(10).passages
 
 
 def test_attempts_share_one_deadline() -> None:

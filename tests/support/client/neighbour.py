@@ -122,17 +122,17 @@ def _play(outcome: Outcome, context: grpc.ServicerContext) -> Message:
 
 @contextmanager
 def listening(
-    neighbour: Neighbour, credentials: grpc.ServerCredentials | None = None
+    neighbour: Neighbour, credentials: grpc.ServerCredentials | None = None, port: int = 0
 ) -> Iterator[int]:
-    """Serves on a port of its own, and gives it."""
+    """Serves on that port, or one of its own, and gives it."""
     server = grpc.server(
         ThreadPoolExecutor(16), options=[("grpc.max_receive_message_length", 2 * 1024 * 1024)]
     )
     server.add_generic_rpc_handlers(tuple(_handlers(neighbour)))
     if credentials:
-        port = server.add_secure_port("127.0.0.1:0", credentials)
+        port = server.add_secure_port(f"127.0.0.1:{port}", credentials)
     else:
-        port = server.add_insecure_port("127.0.0.1:0")
+        port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     try:
         yield port

@@ -48,7 +48,7 @@ class Load:
     def end(self) -> Calls:
         """Let running calls end, and read the outcome."""
         if self._process.poll() is None:
-            os.kill(_only_child(self._process.pid), signal.SIGINT)
+            os.kill(only_child(self._process.pid), signal.SIGINT)
         self._process.wait(_STOP_SECONDS)
         summary = json.loads((self._folder / "summary.json").read_text("utf-8"))["metrics"]
         lines = self.log.read_text("utf-8").splitlines()
@@ -60,8 +60,8 @@ class Load:
         return self.result
 
 
-def _only_child(pid: int) -> int:
-    """k6 itself: the process is the program that runs it in the cluster's network."""
+def only_child(pid: int) -> int:
+    """The command itself: the process is the program that runs it in the cluster's network."""
     [child] = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return int(child)
 

@@ -30,19 +30,23 @@ Metadata: TypeAlias = tuple[tuple[str, str], ...]
 class Retries:
     """When a read is retried: on UNAVAILABLE only, with at most `attempts` attempts in all.
 
-    The wait is the one that the server requests. Without one it doubles from `first_wait` up to
-    `longest_wait` seconds, and is multiplied by a factor from 0.5 to 1, so that many clients do not
-    retry at the same time; `jitter` returns numbers from 0 to 1 for the factor.
+    While no connection is made there may be `connecting` attempts, which take about three seconds: one
+    of several edges may have died, and its address is still given out until that is noticed. The wait is
+    the one that the server requests. Without one it doubles from `first_wait` up to `longest_wait`
+    seconds, and is multiplied by a factor from 0.5 to 1, so that many clients do not retry at the same
+    time; `jitter` returns numbers from 0 to 1 for the factor.
     """
 
     attempts: int = 3
+    connecting: int = 6
     first_wait: float = 0.1
     longest_wait: float = 2.0
     jitter: Callable[[], float] = random.random
 
     def wait(self, attempt: int, error: grpc.RpcError) -> float | None:
         """Seconds to wait after the failure of attempt number `attempt`; None to give up."""
-        if attempt >= self.attempts or error.code() is not grpc.StatusCode.UNAVAILABLE:
+        limit = self.connecting if _is_unconnected(error) else self.attempts
+        if attempt >= limit or error.code() is not grpc.StatusCode.UNAVAILABLE:
             return None
         pushback = _pushback(error)
         if pushback is not None:
@@ -54,7 +58,7 @@ class Retries:
         return longest * (1 + self.jitter()) / 2
 
 
-NEVER = Retries(attempts=1)
+NEVER = Retries(attempts=1, connecting=1)
 
 
 class Attempts:
@@ -122,6 +126,15 @@ def app_error(error: grpc.RpcError, token: object = None) -> AppError:
 
 # gRPC reports these failures in the text of its error only.
 _INSECURE = ("Tls handshake failed", "Hostname Verification Check failed")
+_UNCONNECTED = ("connections to all backends failing", "failed to connect to all addresses")
+
+
+def _is_unconnected(error: grpc.RpcError) -> bool:
+    """Whether no connection was made for the call; a certificate that is refused now is refused again."""
+    details = error.details() or ""
+    if any(text in details for text in _INSECURE):
+        return False
+    return any(text in details for text in _UNCONNECTED)
 
 
 def _pushback(error: grpc.RpcError) -> float | None:

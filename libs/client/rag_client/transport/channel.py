@@ -95,6 +95,8 @@ class Gateway:
             ("grpc.keepalive_timeout_ms", 10_000),
             # gRPC's default for an unanswered ping is 60 s.
             ("grpc.http2.ping_timeout_ms", 10_000),
+            # gRPC's default of 1 s is longer than all attempts of a call: none would connect anew.
+            ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 5_000),
             # gRPC's default of 30 s is longer than it takes to replace all replicas of a gateway.
             ("grpc.dns_min_time_between_resolutions_ms", 1_000),

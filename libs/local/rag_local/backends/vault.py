@@ -75,15 +75,21 @@ class LocalVault:
 
 @contextmanager
 def vault(
-    home: Path, secrets: Secrets | None = None, *, port: int = 0, setup: Setup | None = None
+    home: Path,
+    secrets: Secrets | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    setup: Setup | None = None,
 ) -> Iterator[LocalVault]:
     """Run a Vault inside the block, unsealed and set up, with its data in `home`/vault.
 
-    `secrets` maps a service's path, such as "gateway/redis", to its fields. Raises StartFailed.
+    It listens at `host`. `secrets` maps a service's path, such as "gateway/redis", to its fields. Raises
+    StartFailed.
     """
     folder = home / "vault"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    server = VaultServer(folder, port)
+    server = VaultServer(folder, port, host)
     try:
         server.start()
         server.unseal()

@@ -27,11 +27,12 @@ class VaultServer:
     local use only.
     """
 
-    def __init__(self, home: Path, port: int) -> None:
+    def __init__(self, home: Path, port: int, host: str = "127.0.0.1") -> None:
         self._home = home
+        self._host = host
         self._port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self.address = f"https://127.0.0.1:{self._port}"
+        self.address = f"https://{host}:{self._port}"
         self.ca_file = home / "tls" / "ca.crt"
         self.audit_file = home / "audit.log"
 
@@ -39,7 +40,7 @@ class VaultServer:
         """Start the process and wait until it responds; it is sealed then. Raises StartFailed."""
         (self._home / "data").mkdir(mode=0o700, parents=True, exist_ok=True)
         tls = self._home / "tls"
-        Authority(tls).issue(tls, ["localhost", "127.0.0.1"])
+        Authority(tls).issue(tls, sorted({"localhost", "127.0.0.1", self._host}))
         (self._home / "server.hcl").write_text(self._configuration())
         command = [program("bao", _INSTALL), "server", f"-config={self._home / 'server.hcl'}"]
         self._process = start_logged(command, self._home / "server.log")
@@ -106,7 +107,7 @@ class VaultServer:
             return False
 
     def _configuration(self) -> str:
-        tls, cluster = self._home / "tls", f"127.0.0.1:{free_port()}"
+        tls, cluster = self._home / "tls", f"{self._host}:{free_port()}"
         return f"""\
 storage "raft" {{
   path                   = {_quoted(self._home / "data")}
@@ -115,7 +116,7 @@ storage "raft" {{
 }}
 
 listener "tcp" {{
-  address         = "127.0.0.1:{self._port}"
+  address         = "{self._host}:{self._port}"
   cluster_address = "{cluster}"
   tls_cert_file   = {_quoted(tls / "tls.crt")}
   tls_key_file    = {_quoted(tls / "tls.key")}
