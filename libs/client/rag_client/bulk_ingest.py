@@ -7,6 +7,7 @@ from rag_client.client.aio import AsyncClient
 from rag_client.concurrency import map_concurrently, retry_when_refused
 from rag_client.files import SourceFile, printable_path
 from rag_client.models.options import MetadataValue
+from rag_client.models.results import ReadingWarning
 from rag_contract.errors import AppError
 
 FAILED = "failed"
@@ -16,7 +17,7 @@ FAILED = "failed"
 class FileResult:
     """The outcome of one file: created, replaced, unchanged, or failed.
 
-    `reason` and `message` are set for failed files only.
+    `reason` and `message` are set for failed files only; `warnings` say what of others was not read.
     """
 
     path: str
@@ -26,6 +27,7 @@ class FileResult:
     reason: str = ""
     message: str = ""
     trace_id: str = ""
+    warnings: tuple[ReadingWarning, ...] = ()
 
 
 async def ingest_files(
@@ -68,7 +70,12 @@ async def _ingest(
     count = result.document.passage_count
     trace = result.trace_id
     return FileResult(
-        printable_path(file.path), file.document_id, result.outcome, count, trace_id=trace
+        printable_path(file.path),
+        file.document_id,
+        result.outcome,
+        count,
+        trace_id=trace,
+        warnings=result.document.warnings,
     )
 
 

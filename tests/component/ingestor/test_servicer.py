@@ -12,6 +12,7 @@ from rag.ingestor.v1 import ingestor_service_pb2 as pb
 from rag_contract.errors import AppError
 from rag_contract.status import from_rpc_error
 from rag_ingestor.parsing.parse import parse
+from tests.support.ingestor import office
 from tests.support.ingestor.documents import pdf, wordml
 from tests.support.ingestor.service import Ingesting, header, ingesting, parts
 from tests.support.waiting import until
@@ -176,5 +177,14 @@ async def test_the_media_types_are_those_that_are_read(service: Ingesting) -> No
         "a.html": "<html><body><p>본문</p></body></html>".encode(),
         "a.pdf": pdf([["text"]]),
         "a.docx": wordml("<w:p><w:r><w:t>본문</w:t></w:r></w:p>"),
+        "a.pptx": office.presentation([("제목", "본문")]),
+        "a.xlsx": office.xlsx({"시트": [["본문"]]}),
+        "a.xls": office.xls({"시트": [["본문"]]}),
+        "a.ods": office.ods("시트", [["본문"]]),
+        "a.csv": b"name,team\nAnna,Sales",
+        "a.hwp": office.made("rules.hwp"),
+        "a.hwpx": office.made("rules.hwpx"),
+        "a.rtf": office.rtf("본문"),
+        "a.eml": office.mail("본문"),
     }
     assert {parse(content, name).media_type for name, content in files.items()} == set(listed)

@@ -14,7 +14,7 @@ from rag_ingestor.chunking.chunks import ChunkSettings, SourceFile, split
 from rag_ingestor.parsing import reasons
 from rag_ingestor.parsing.parse import Limits
 from rag_ingestor.sandbox.pool import SplitterPool, WorkerSettings
-from tests.support.ingestor import documents, hostile
+from tests.support.ingestor import documents, hostile, office
 from tests.support.processes import alive, arguments, children
 
 MARKDOWN = SourceFile("# 휴가\n\n연차는 15일이다.\n".encode(), "a.md")
@@ -69,8 +69,14 @@ async def refusal(splitter: SplitterPool, document: SourceFile) -> str:
         SourceFile(documents.handbook(200)),
         SourceFile(documents.pdf([[documents.KOREAN]] * 30)),
         SourceFile("문장이다. 그리고 또 문장이다.\n\n".encode() * 5000),
+        SourceFile(office.presentation([("제목", "본문"), ("", "")])),
+        SourceFile(office.xlsx({"시트": [["이름", "부서"], ["김하늘", "총무팀"]]})),
+        SourceFile(office.made("rules.hwp")),
+        SourceFile(office.made("rules.hwpx")),
+        SourceFile(office.rtf("본문"), "a.rtf"),
+        SourceFile(office.mail("본문", {"a.hwp": office.made("rules.hwp"), "b": office.PNG})),
     ],
-    ids=["markdown", "docx", "pdf", "long text"],
+    ids=["md", "docx", "pdf", "long text", "pptx", "xlsx", "hwp", "hwpx", "rtf", "mail"],
 )
 async def test_a_worker_splits_as_this_process_would(document: SourceFile) -> None:
     async with splitting() as splitter:

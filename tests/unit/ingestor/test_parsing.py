@@ -64,9 +64,7 @@ def test_text_in_another_encoding_is_refused_and_not_garbled(content: bytes) -> 
     assert reason(content) == reasons.UNDECODABLE
 
 
-@pytest.mark.parametrize(
-    "content", [b"\0a\0\0", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", bytes(range(1, 32))]
-)
+@pytest.mark.parametrize("content", [b"\0a\0\0", b"\x7fELF\2\1\1\0\0\0\0\0", bytes(range(1, 32))])
 def test_binary_data_is_refused(content: bytes) -> None:
     assert reason(content) == reasons.BINARY
 
@@ -167,9 +165,9 @@ def test_a_docx_reads_as_if_all_changes_were_accepted() -> None:
 def test_a_pdf_reads_page_by_page() -> None:
     parsed = parse(documents.pdf([[KOREAN, "둘째 줄입니다."], [], ["Third page."]]))
     assert parsed.media_type == PDF
-    texts = [parsed.text[page.start : page.end].strip() for page in parsed.pages]
+    texts = [parsed.text[page.start : page.end].strip() for page in parsed.places]
     assert texts == [f"{KOREAN}\n둘째 줄입니다.", "", "Third page."]
-    assert [page.number for page in parsed.pages] == [1, 2, 3]
+    assert [place.page for place in parsed.places] == [1, 2, 3]
 
 
 def test_the_outline_of_a_pdf_tells_its_headings() -> None:
@@ -195,27 +193,32 @@ def test_a_zip_named_pdf_is_refused_as_a_zip() -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (documents.archive({"Contents/header.xml": "<a/>"}), reasons.HWPX),
-        (documents.archive({"xl/workbook.xml": "<a/>"}), reasons.SPREADSHEET),
-        (documents.archive({"ppt/presentation.xml": "<a/>"}), reasons.PRESENTATION),
-        (documents.archive({"mimetype": "application/hwp+zip"}), reasons.HWPX),
+        (documents.archive({"Contents/header.xml": "<a/>"}), reasons.BROKEN_HWPX),
+        (documents.archive({"xl/workbook.xml": "<a/>"}), reasons.BROKEN_WORKBOOK),
+        (documents.archive({"ppt/presentation.xml": "<a/>"}), reasons.BROKEN_PPTX),
+        (documents.archive({"mimetype": "application/hwp+zip"}), reasons.BROKEN_HWPX),
         (documents.archive({"mimetype": "application/epub+zip"}), reasons.EPUB),
         (
             documents.archive({"mimetype": "application/vnd.oasis.opendocument.text"}),
             reasons.OPEN_DOCUMENT,
         ),
         (b"PK\x03\x04" + bytes(300), reasons.ZIP),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + b"HWP Document File", reasons.HWP),
-        (b"HWP Document File V3.00 \x1a\1\2\3\4\5", reasons.HWP),
+        (
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + b"HWP Document File",
+            reasons.BROKEN_HWP,
+        ),
+        (b"HWP Document File V3.00 \x1a\1\2\3\4\5", reasons.BROKEN_HWP),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), reasons.OFFICE),
         (
             b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"),
             reasons.ENCRYPTED,
         ),
-        (rb"{\rtf1 text}", reasons.RTF),
+        (b'<?xml version="1.0"?><HWPML Version="2.9"/>', reasons.HWPML),
+        (b"\x89PNG\r\n\x1a\n" + bytes(90), reasons.IMAGE),
+        (b"\xff\xd8\xff\xe0" + bytes(90), reasons.IMAGE),
     ],
 )
-def test_unsupported_formats_are_named(content: bytes, expected: str) -> None:
+def test_unsupported_and_broken_formats_are_named(content: bytes, expected: str) -> None:
     assert reason(content, "renamed.txt") == expected
 
 
@@ -273,9 +276,12 @@ def test_an_honest_name_of_a_part_may_have_dots() -> None:
 
 
 def test_every_refusal_is_said_in_korean_too() -> None:
-    output = {value for name, value in vars(reasons).items() if name.isupper() and name != "KOREAN"}
-    assert reasons.KOREAN.keys() == output
+    said = {
+        value for name, value in vars(reasons).items() if name.isupper() and isinstance(value, str)
+    }
+    assert reasons.KOREAN.keys() == said - reasons.UNREAD.keys()
     assert all(any("가" <= char <= "힣" for char in text) for text in reasons.KOREAN.values())
+    assert all(any("가" <= char <= "힣" for char in text) for _, text in reasons.UNREAD.values())
 
 
 @pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])

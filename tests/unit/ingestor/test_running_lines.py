@@ -94,7 +94,7 @@ def test_a_sentence_that_runs_over_a_page_is_whole_and_an_article_begins_anew() 
         "가족수당 8만 원을 지급한다.\n이어서 적는다.\n제2조 그 밖의 것은",
         "제3조 따로 정한다.\n마지막 줄이다.\n그리고 마친다.",
     ]
-    assert [page.number for page in parsed.pages] == [1, 2, 3]
-    second = parsed.pages[1]
+    assert [place.page for place in parsed.places] == [1, 2, 3]
+    second = parsed.places[1]
     assert "가족수당" in parsed.text[second.start : second.end]
     assert "인사규정" not in parsed.text

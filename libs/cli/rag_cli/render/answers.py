@@ -65,9 +65,10 @@ def _location(citation: Citation, passage: Passage | None) -> str:
     if passage is None:
         return citation.passage_id
     page = f"page {passage.page}" if passage.page else ""
+    location = str(passage.location or "")
     place = passage.uri or f"{passage.collection}/{citation.document_id}"
     headings = [heading for heading in passage.headings if heading != passage.title]
-    return " · ".join(filter(None, [" › ".join(headings), page, place]))
+    return " · ".join(filter(None, [" › ".join(headings), page, location, place]))
 
 
 def _facts(answer: Answer) -> Text:

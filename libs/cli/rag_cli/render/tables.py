@@ -107,6 +107,8 @@ def _facts(document: Document) -> dict[str, str]:
         "passages": str(document.passage_count),
         "characters": str(document.character_count),
     }
+    if document.warnings:
+        facts["not read"] = "\n".join(map(str, document.warnings))
     return facts | {key: str(value) for key, value in document.metadata.items()}
 
 
@@ -115,7 +117,7 @@ _MAX_FAILURES = 50
 
 
 def show_ingest_results(results: Sequence[FileResult]) -> None:
-    """Print the number of files per outcome; then, on stderr, each failure with its reason."""
+    """Print the number of files per outcome; then, on stderr, what was not read, and each failure."""
     counts = Counter(item.outcome for item in results)
     table = plain_table([*_OUTCOMES, "passages"])
     passages = sum(item.passages for item in results)
@@ -123,6 +125,13 @@ def show_ingest_results(results: Sequence[FileResult]) -> None:
     console().print(table)
     failures = [item for item in results if item.outcome == FAILED]
     stderr = Console(stderr=True, highlight=False)
+    partial = [(item.path, one) for item in results for one in item.warnings]
+    for path, warning in partial[:_MAX_FAILURES]:
+        stderr.print(
+            Text(f"{path}: not read: {warning} ({warning.reason})", "yellow"), soft_wrap=True
+        )
+    if len(partial) > _MAX_FAILURES:
+        stderr.print(Text(f"and {len(partial) - _MAX_FAILURES} more that were not read", "yellow"))
     for item in failures[:_MAX_FAILURES]:
         trace = f", trace {item.trace_id}" if item.trace_id else ""
         line = f"{item.path}: {item.message} ({item.reason}{trace})"

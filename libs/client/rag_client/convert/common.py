@@ -45,7 +45,8 @@ def _value(message: Message, name: str) -> Any:
 def passage(message: passage_pb2.Passage) -> results.Passage:
     """A passage of a document."""
     span = copied(results.Span, message.span) if message.HasField("span") else None
-    return copied(results.Passage, message, span=span)
+    location = copied(results.Location, message.location) if message.HasField("location") else None
+    return copied(results.Passage, message, span=span, location=location)
 
 
 def scored_passages(

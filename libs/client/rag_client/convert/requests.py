@@ -1,6 +1,7 @@
 """Requests from keyword arguments, for the sync and the async client."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -178,5 +179,7 @@ def _passages(passages: Iterable[Passage | str]) -> Iterator[passage_pb2.Passage
             uri=passage.uri,
             page=passage.page,
         )
+        if passage.location:
+            message.location.CopyFrom(passage_pb2.Location(**asdict(passage.location)))
         message.metadata.update(passage.metadata)
         yield message

@@ -82,7 +82,8 @@ def capabilities(reply: answers.GetCapabilitiesResponse) -> results.Capabilities
 
 def document(message: document_pb2.Document) -> results.Document:
     """A document's metadata and sizes, without its text."""
-    return common.copied(results.Document, message)
+    warnings = tuple(common.copied(results.ReadingWarning, one) for one in message.warnings)
+    return common.copied(results.Document, message, warnings=warnings)
 
 
 def ingested(

@@ -19,6 +19,21 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Location:
+    """Where in its file a passage is, besides its page: rows of a sheet, from 1, or a mail's attachment."""
+
+    sheet: str = ""
+    first_row: int = 0
+    last_row: int = 0
+    attachment: str = ""
+
+    def __str__(self) -> str:
+        rows = f"{self.first_row}-{self.last_row}" if self.last_row > self.first_row else ""
+        row = rows or (str(self.first_row) if self.first_row else "")
+        return " ".join(filter(None, (self.attachment, self.sheet, row and f"row {row}")))
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A passage of a document, or of a caller's own text to answer from or to check against."""
 
@@ -30,6 +45,7 @@ class Passage:
     headings: tuple[str, ...] = ()
     span: Span | None = None
     page: int | None = None
+    location: Location | None = None
     ordinal: int = 0
     uri: str = ""
     version: str = ""
@@ -166,6 +182,20 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingWarning:
+    """A part of a document that could not be read: a constant, what it was in two languages, and pages."""
+
+    reason: str
+    description: str
+    description_ko: str
+    pages: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        pages = ", ".join(map(str, self.pages))
+        return f"{self.description} ({pages})" if pages else self.description
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A document's metadata and sizes, without its text."""
 
@@ -179,6 +209,7 @@ class Document:
     passage_count: int
     character_count: int
     update_time: datetime | None
+    warnings: tuple[ReadingWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from rag_ingestor.pipeline.service import (
     IngestResult,
     Outcome,
 )
+from rag_ingestor.pipeline.warnings import reading_warnings
 
 _OUTCOMES = {
     Outcome.CREATED: pb.INGEST_OUTCOME_CREATED,
@@ -93,6 +94,7 @@ class IngestorServicer(IngestorServiceServicer):
             media_type=split.media_type,
             character_count=len(split.text),
             chunk_count=len(split.chunks),
+            warnings=reading_warnings(split.unread),
         )
         yield pb.SplitDocumentResponse(outline=outline)
         for start in range(0, len(split.chunks), _CHUNKS_PER_MESSAGE):

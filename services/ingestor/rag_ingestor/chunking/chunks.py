@@ -5,10 +5,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from rag_ingestor.chunking.model import Chunk
+from rag_ingestor.chunking.model import Chunk, Location
 from rag_ingestor.chunking.sections import Section, sections
 from rag_ingestor.parsing.parse import Limits, parse
-from rag_ingestor.parsing.parsed import Page, Parsed
+from rag_ingestor.parsing.parsed import Parsed, Place, Unread, places_within
 
 TokenEstimate = Callable[[str], float]
 
@@ -137,13 +137,28 @@ def _chunks(parsed: Parsed, spans: Sequence[tuple[int, int, tuple[str, ...]]]) -
         byte += len(parsed.text[at:start].encode())
         at = start
         text = parsed.text[start:end]
-        page = _page(parsed.pages, start)
-        yield Chunk(ordinal, text, start, end, byte, byte + len(text.encode()), path, page)
+        page, location = _where(parsed.places, start, end)
+        yield Chunk(
+            ordinal, text, start, end, byte, byte + len(text.encode()), path, page, location
+        )
 
 
-def _page(pages: Sequence[Page], position: int) -> int | None:
-    at = bisect_right(pages, position, key=lambda page: page.start) - 1
-    return pages[at].number if at >= 0 else None
+def _where(places: Sequence[Place], start: int, end: int) -> tuple[int | None, Location | None]:
+    """The page on which the code points [start, end) begin, and their location, if the format has any."""
+    at = bisect_right(places, start, key=lambda place: place.start) - 1
+    first = places[at] if at >= 0 else None
+    if first is None or start >= first.end:
+        return None, None
+    inside = [
+        one
+        for one in places_within(places, start, end)
+        if (one.sheet, one.attachment) == (first.sheet, first.attachment)
+    ]
+    page = first.page or next((one.page for one in inside if one.page), None)
+    if not (first.sheet or first.row or first.attachment):
+        return page, None
+    rows = [one.row for one in inside if one.row]
+    return page, Location(first.sheet, min(rows, default=0), max(rows, default=0), first.attachment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +172,16 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A file's title, its text in NFC, its detected media type, and its chunks (offsets into `text`)."""
+    """A file's title, its text in NFC, its detected media type, and its chunks (offsets into `text`).
+
+    `unread` lists what could not be read.
+    """
 
     title: str
     text: str
     media_type: str
     chunks: tuple[Chunk, ...]
+    unread: tuple[Unread, ...] = ()
 
 
 def split(file: SourceFile, limits: Limits, settings: ChunkSettings) -> Split:
@@ -171,4 +190,5 @@ def split(file: SourceFile, limits: Limits, settings: ChunkSettings) -> Split:
     Blocks and may use much memory: the sandbox limits both. Raises InvalidArgument.
     """
     parsed = parse(file.content, file.filename, file.declared_type, limits)
-    return Split(parsed.title, parsed.text, parsed.media_type, tuple(chunk(parsed, settings)))
+    chunks = tuple(chunk(parsed, settings))
+    return Split(parsed.title, parsed.text, parsed.media_type, chunks, parsed.unread)

@@ -1,13 +1,12 @@
 """Parses DOCX: paragraphs, headings, lists, tables, notes and headers of a WordprocessingML document."""
 
-import io
 import re
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 
 from lxml import etree
 
 from rag_ingestor.parsing import reasons
+from rag_ingestor.parsing.archive import Archive, opened, xml_tree
 from rag_ingestor.parsing.docx_numbering import Numbering
 from rag_ingestor.parsing.parsed import (
     DOCX,
@@ -15,13 +14,10 @@ from rag_ingestor.parsing.parsed import (
     Limits,
     Parsed,
     ParsedBuilder,
-    content_error,
     single_line,
 )
-from rag_ingestor.parsing.recognition import BROKEN_ARCHIVE
 from rag_ingestor.parsing.tables import table_text
 from rag_ingestor.parsing.wordml import W, inherited, val_of
-from rag_ingestor.parsing.xml import parse_tree
 
 DOCUMENT = "word/document.xml"
 
@@ -32,15 +28,8 @@ def parse(content: bytes, limits: Limits) -> Parsed:
     Headers and footers stand before the text, once each; a note stands after its paragraph. Comments are left
     out. Reads only the parts that contain text, so images are never unpacked.
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            parts = _parts(archive, limits)
-    except BROKEN_ARCHIVE as error:
-        raise content_error(reasons.BROKEN_DOCX) from error
-    try:
-        return _parsed(parts, limits)
-    except etree.XMLSyntaxError as error:
-        raise content_error(reasons.BROKEN_DOCX) from error
+    with opened(content, limits, reasons.BROKEN_DOCX) as archive:
+        return _parsed(_parts(archive), limits)
 
 
 _STYLES = "word/styles.xml"
@@ -49,10 +38,6 @@ _NOTES = {"footnote": "word/footnotes.xml", "endnote": "word/endnotes.xml"}
 _MARGINS = re.compile(r"word/(?:header|footer)\d*\.xml")
 _MAX_MARGINS = 64
 _PROPERTIES = "docProps/core.xml"
-_ENCRYPTED = 0x1
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-
-_DOCTYPES = tuple("<!DOCTYPE".encode(code) for code in ("utf-8", "utf-16-le", "utf-16-be"))
 
 _STRICT_W = b"http://purl.oclc.org/ooxml/wordprocessingml/main"
 _DROPPED = (
@@ -70,30 +55,12 @@ _PAGE_FIELD = re.compile(r"\b(?:PAGE|NUMPAGES|SECTIONPAGES)\b", re.IGNORECASE)
 _NUMBER_ALONE = re.compile(r"[-–— ]*\d+[-–— ]*(?:/ *\d+)?")
 
 
-def _parts(archive: zipfile.ZipFile, limits: Limits) -> dict[str, bytes]:
-    """The parts that contain text; limits both the declared and the actual unpacked size."""
-    if sum(member.file_size for member in archive.infolist()) > limits.max_expanded:
-        raise content_error(reasons.EXPANDS)
-    parts: dict[str, bytes] = {}
-    left = limits.max_expanded
-    margins = sorted(filter(_MARGINS.fullmatch, archive.NameToInfo), reverse=True)[:_MAX_MARGINS]
-    for name in (DOCUMENT, _STYLES, _NUMBERING, *_NOTES.values(), _PROPERTIES, *margins):
-        if name in archive.NameToInfo:
-            parts[name] = _read(archive, archive.NameToInfo[name], left)
-            left -= len(parts[name])
-    return parts
-
-
-def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> bytes:
-    if member.flag_bits & _ENCRYPTED:
-        raise content_error(reasons.ENCRYPTED)
-    if member.compress_type not in _METHODS:
-        raise content_error(reasons.BROKEN_DOCX)
-    with archive.open(member) as source:
-        part = source.read(limit + 1)
-    if len(part) > limit:
-        raise content_error(reasons.EXPANDS)
-    return part
+def _parts(archive: Archive) -> dict[str, bytes]:
+    """The parts that contain text."""
+    margins = sorted(filter(_MARGINS.fullmatch, archive.names), reverse=True)[:_MAX_MARGINS]
+    names = (DOCUMENT, _STYLES, _NUMBERING, *_NOTES.values(), _PROPERTIES, *margins)
+    read = {name: archive.read(name) for name in names}
+    return {name: part for name, part in read.items() if part is not None}
 
 
 def _parsed(parts: Mapping[str, bytes], limits: Limits) -> Parsed:
@@ -111,7 +78,8 @@ def _parsed(parts: Mapping[str, bytes], limits: Limits) -> Parsed:
 
 def _accepted(part: bytes) -> etree._Element:
     """A part with all tracked changes accepted."""
-    tree = _tree(part)
+    # The strict variant of the format differs only in its namespaces.
+    tree = xml_tree(part.replace(_STRICT_W, W[1:-1].encode()))
     etree.strip_elements(tree, *_DROPPED, with_tail=False)
     return tree
 
@@ -134,17 +102,6 @@ def _is_page_number(paragraph: etree._Element) -> bool:
         any(map(_PAGE_FIELD.search, codes))
         or _NUMBER_ALONE.fullmatch(_text(paragraph).strip()) is not None
     )
-
-
-def _tree(part: bytes) -> etree._Element:
-    if any(mark in part for mark in _DOCTYPES):
-        raise content_error(reasons.ENTITIES)
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
-    # The strict variant of the format differs only in its namespaces.
-    root = parse_tree(part.replace(_STRICT_W, W[1:-1].encode()), parser)
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise content_error(reasons.ENTITIES)
-    return root
 
 
 def _heading_levels(styles: etree._Element) -> dict[str, int]:

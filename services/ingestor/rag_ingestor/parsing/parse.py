@@ -6,19 +6,29 @@ from email.message import Message
 from importlib import import_module
 from pathlib import PurePath
 
-from rag_ingestor.parsing import plain, reasons
+from rag_ingestor.parsing import delimited, plain, reasons
 from rag_ingestor.parsing.charset import decode_text
 from rag_ingestor.parsing.parsed import (
+    CSV,
     DOCX,
+    EML,
     HTML,
+    HWP,
+    HWPX,
     MARKDOWN,
+    ODS,
     PDF,
     PLAIN,
+    PPTX,
+    RTF,
+    XLS,
+    XLSX,
     Block,
     Kind,
     Limits,
-    Page,
     Parsed,
+    Place,
+    Unread,
     content_error,
 )
 from rag_ingestor.parsing.recognition import (
@@ -26,12 +36,42 @@ from rag_ingestor.parsing.recognition import (
     is_declared_table,
     looks_binary,
     meta_charset,
+    promises_binary,
     text_type,
 )
 
-__all__ = ["MEDIA_TYPES", "Block", "Kind", "Limits", "Page", "Parsed", "is_plain", "parse"]
+__all__ = [
+    "MEDIA_TYPES",
+    "READERS",
+    "Block",
+    "Kind",
+    "Limits",
+    "Parsed",
+    "Place",
+    "Unread",
+    "is_plain",
+    "parse",
+]
 
-MEDIA_TYPES = (PLAIN, MARKDOWN, HTML, PDF, DOCX)
+# The module that reads each format.
+READERS = {
+    PLAIN: "plain",
+    CSV: "delimited",
+    MARKDOWN: "markdown",
+    HTML: "html",
+    PDF: "pdf",
+    DOCX: "docx",
+    PPTX: "pptx",
+    XLSX: "workbook",
+    XLS: "workbook",
+    ODS: "workbook",
+    HWP: "hwp",
+    HWPX: "hwpx",
+    RTF: "rtf",
+    EML: "message",
+}
+MEDIA_TYPES = tuple(READERS)
+_BINARY = frozenset({PDF, DOCX, PPTX, XLSX, XLS, ODS, HWP, HWPX, RTF})
 
 
 def parse(
@@ -39,10 +79,11 @@ def parse(
 ) -> Parsed:
     """The document's text in NFC with title, blocks and pages.
 
-    PDF, DOCX, HTML and archives are detected by their first bytes. The declared type, then the file
-    name, only determine whether a text is Markdown, which its content does not show. The title falls
-    back to the first heading, then to the file name. Raises InvalidArgument (field "content", a message
-    of `reasons`) if the document cannot be parsed or its declared type contradicts the content.
+    Every binary format is detected by its content. The declared type, then the file name, only determine
+    whether a text is Markdown or a table, which its content does not show. What could not be read is in
+    `unread`. The title falls back to the first heading, then to the file name. Raises InvalidArgument
+    (field "content", a message of `reasons`) if the document cannot be parsed or its declared type
+    contradicts the content.
     """
     limits = limits or Limits()
     if not content:
@@ -53,9 +94,11 @@ def parse(
     binary = binary_media_type(content)
     _refuse_mismatch(declared.media_type, binary)
     if binary:
-        parsed = _binary_parser(binary)(content, limits)
+        parsed = _reader(binary)(content, limits)
     else:
         parsed = _parsed_text(content, filename, declared, limits)
+        if promises_binary(filename):
+            parsed = replace(parsed, unread=(Unread(reasons.NAME_MISMATCH), *parsed.unread))
     if not parsed.text.strip():
         raise content_error(reasons.NO_TEXT)
     return replace(parsed, title=parsed.title or _fallback_title(parsed, filename))
@@ -82,28 +125,32 @@ class _Declared:
 
 
 def _refuse_mismatch(declared: str, binary: str) -> None:
-    if declared in (PDF, DOCX) and declared != binary:
+    if declared in _BINARY and declared != binary:
         raise content_error(reasons.MISMATCH)
-    if declared.startswith("text/") and binary:
+    if declared.startswith("text/") and binary not in ("", RTF):
         raise content_error(reasons.MISMATCH)
 
 
-def _binary_parser(media_type: str) -> Callable[[bytes, Limits], Parsed]:
+def _reader(media_type: str) -> Callable[..., Parsed]:
     """Imported lazily, so that a process that parses only plain text loads no parser written in C."""
-    module = import_module(f"rag_ingestor.parsing.{'pdf' if media_type == PDF else 'docx'}")
-    parser: Callable[[bytes, Limits], Parsed] = module.parse
-    return parser
+    module = import_module(f"rag_ingestor.parsing.{READERS[media_type]}")
+    reader: Callable[..., Parsed] = module.parse
+    return reader
 
 
 def _parsed_text(content: bytes, filename: str, declared: _Declared, limits: Limits) -> Parsed:
     media_type = text_type(content, filename, declared.media_type)
+    if media_type == EML:
+        return _reader(EML)(content, limits, parse)
     charset = declared.charset or (meta_charset(content) if media_type == HTML else "")
     text = decode_text(content, charset)
-    if media_type == PLAIN:
-        return plain.parse(text, limits, is_declared_table(filename, declared.media_type))
-    module = import_module(f"rag_ingestor.parsing.{media_type.removeprefix('text/')}")
-    parser: Callable[[str, Limits], Parsed] = module.parse
-    return parser(text, limits)
+    if media_type != PLAIN:
+        return _reader(media_type)(text, limits)
+    if is_declared_table(filename, declared.media_type):
+        table = delimited.parse(text, limits)
+        if table is not None:
+            return table
+    return plain.parse(text, limits)
 
 
 def _fallback_title(parsed: Parsed, filename: str) -> str:

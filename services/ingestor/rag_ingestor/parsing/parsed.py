@@ -1,7 +1,8 @@
-"""The result of parsing a document: its text in NFC, blocks and pages."""
+"""The result of parsing a document: its text in NFC, its blocks, and where they are in the file."""
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -14,6 +15,15 @@ MARKDOWN = "text/markdown"
 HTML = "text/html"
 PDF = "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+XLS = "application/vnd.ms-excel"
+ODS = "application/vnd.oasis.opendocument.spreadsheet"
+HWP = "application/x-hwp"
+HWPX = "application/hwp+zip"
+RTF = "application/rtf"
+EML = "message/rfc822"
+CSV = "text/csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +59,36 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Code points [start, end) of the text on page `number`, counted from 1."""
+class Place:
+    """Code points [start, end) of the text, and where in the file they are.
 
-    number: int
+    `page` is the page or slide, `row` the row of `sheet`, both from 1; `attachment` is the file name of a
+    message's attachment. What a format does not have is 0 or empty.
+    """
+
     start: int
     end: int
+    page: int = 0
+    sheet: str = ""
+    row: int = 0
+    attachment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A part of a document that could not be read: a key of `reasons.UNREAD`, and its pages, from 1.
+
+    `detail` names the part, if it is not a page.
+    """
+
+    reason: str
+    pages: tuple[int, ...] = ()
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A document as text in NFC; blocks and pages are in order and do not overlap.
+    """A document as text in NFC; blocks and places are in order and do not overlap.
 
     Offsets count code points of `text`. For plain text and Markdown it is the decoded source without
     its byte order mark, except that tables are rewritten row by row (see `tables.table_text`). Text
@@ -70,7 +99,8 @@ class Parsed:
     text: str
     blocks: tuple[Block, ...]
     media_type: str
-    pages: tuple[Page, ...] = ()
+    places: tuple[Place, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
 
 def content_error(reason: str) -> InvalidArgument:
@@ -120,6 +150,13 @@ def replace_tables(
     return "".join([*parts, text[at:]]), moved
 
 
+def places_within(places: Sequence[Place], start: int, end: int) -> Sequence[Place]:
+    """The places that overlap with code points [start, end) of the text; one without any if none does."""
+    first = bisect_right(places, start, key=lambda place: place.end)
+    stop = bisect_left(places, end, key=lambda place: place.start)
+    return places[first:stop] or (Place(start, end),)
+
+
 class ParsedBuilder:
     """Builds a parsed document block by block."""
 
@@ -128,7 +165,8 @@ class ParsedBuilder:
         self._parts: list[str] = []
         self._size = 0
         self._blocks: list[Block] = []
-        self._pages: list[Page] = []
+        self._places: list[Place] = []
+        self._unread: list[Unread] = []
 
     def add(
         self, text: str, kind: Kind = Kind.TEXT, level: int = 0, *, continues: bool = False
@@ -159,13 +197,62 @@ class ParsedBuilder:
         self._blocks.append(Block(start, self._size, kind, level, heading))
 
     def end_page(self, number: int) -> None:
-        """Assign all text added since the last call to page `number`."""
-        start = self._pages[-1].end if self._pages else 0
-        self._pages.append(Page(number, start, self._size))
+        """Assign all text added since the last call to page or slide `number`."""
+        start = self._places[-1].end if self._places else 0
+        self._places.append(Place(start, self._size, page=number))
+
+    def add_heading(self, text: str, level: int, *, sheet: str = "", attachment: str = "") -> None:
+        """Append the heading of a sheet or of an attachment."""
+        before = len(self._blocks)
+        self.add(text, Kind.HEADING, level)
+        for block in self._blocks[before:]:
+            self._places.append(Place(block.start, block.end, sheet=sheet, attachment=attachment))
+
+    def add_rows(self, rows: Sequence[tuple[int, str]], sheet: str = "") -> None:
+        """Append a table as a block with a line for each row, which comes with its number in the sheet."""
+        filled = [(number, line) for number, line in rows if line.strip()]
+        before = len(self._blocks)
+        self.add("\n".join(line for _, line in filled), Kind.LINES)
+        if len(self._blocks) == before:
+            return
+        at = self._blocks[-1].start
+        for (number, _), line in zip(filled, self._parts[-1].split("\n"), strict=True):
+            self._places.append(Place(at, at + len(line), sheet=sheet, row=number))
+            at += len(line) + 1
+
+    def add_document(self, document: Parsed, attachment: str) -> None:
+        """Append another document's blocks, which are the message's attachment of that name."""
+        for block in document.blocks:
+            level = block.level + 1 if block.level else 0
+            before = len(self._blocks)
+            self.add(document.text[block.start : block.end], block.kind, level)
+            if len(self._blocks) == before:
+                continue
+            last = self._blocks[-1]
+            shift = last.start - block.start
+            for place in places_within(document.places, block.start, block.end):
+                self._places.append(
+                    replace(
+                        place,
+                        start=max(place.start + shift, last.start),
+                        end=min(place.end + shift, last.end),
+                        attachment=place.attachment or attachment,
+                    )
+                )
+        self._unread += [
+            replace(one, detail=" › ".join(filter(None, (attachment, one.detail))))
+            for one in document.unread
+        ]
+
+    def skip(self, reason: str, pages: Sequence[int] = (), detail: str = "") -> None:
+        """Note that a part could not be read; `reason` is a key of `reasons.UNREAD`."""
+        self._unread.append(Unread(reason, tuple(pages), detail))
 
     def parsed(self, title: str, media_type: str) -> Parsed:
         text = "".join(self._parts)
-        return Parsed(title, text, tuple(self._blocks), media_type, tuple(self._pages))
+        return Parsed(
+            title, text, tuple(self._blocks), media_type, tuple(self._places), tuple(self._unread)
+        )
 
     def _append(self, text: str) -> None:
         self._size += len(text)

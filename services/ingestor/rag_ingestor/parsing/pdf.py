@@ -29,7 +29,8 @@ from rag_ingestor.parsing.tables import table_text
 def parse(content: bytes, limits: Limits) -> Parsed:
     """The text page by page, without running headers, footers and page numbers.
 
-    A page without text, or whose fonts do not say which characters they show, is an empty page. A sentence
+    A page without text, or whose fonts do not say which characters they show, is empty and noted as unread,
+    unless nothing is drawn on it. A sentence
     that runs over a page stays whole. A document that only restricts its use (owner password) is parsed.
     Raises InvalidArgument for one that requires a password to open, and for one without any text.
     """
@@ -45,6 +46,10 @@ def parse(content: bytes, limits: Limits) -> Parsed:
             named = columns.named(text, pages[index].tables)
             _add_page(builder, named, outline.get(index, ()))
             builder.end_page(index + 1)
+        for reason in (_NO_TEXT, reasons.UNREADABLE_FONT, reasons.BROKEN_PDF):
+            numbers = [at for at, page in enumerate(pages, 1) if page.fault == reason]
+            if numbers:
+                builder.skip(_UNREAD[reason], numbers)
         parsed = builder.parsed(single_line(document.get_metadata_value("Title")), PDF)
     if not parsed.text:
         raise content_error(_why_empty({page.fault for page in pages}))
@@ -65,6 +70,14 @@ _BEGINNING = re.compile(
 )
 _BROKEN_WORD = re.compile(r"(?<=[가-힣])\n(?=[가-힣])")
 
+# A page's fault, and what is noted of it if other pages could be read.
+_NO_TEXT = "no text"
+_UNREAD = {
+    _NO_TEXT: reasons.PAGE_WITHOUT_TEXT,
+    reasons.UNREADABLE_FONT: reasons.PAGE_UNREADABLE_FONT,
+    reasons.BROKEN_PDF: reasons.PAGE_BROKEN,
+}
+
 Bookmark = tuple[int, str]
 
 
@@ -78,7 +91,7 @@ def _open_document(content: bytes) -> pdfium.PdfDocument:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A page's lines and its tables; `fault` is the reason if it could not be read."""
+    """A page's lines and its tables; `fault` is the reason, a key of _UNREAD, if it could not be read."""
 
     lines: list[PlacedLine] = field(default_factory=list)
     tables: list[list[list[str]]] = field(default_factory=list)
@@ -90,6 +103,8 @@ def _read_page(document: pdfium.PdfDocument, index: int) -> _Page:
         with closing(document[index]) as page, closing(page.get_textpage()) as textpage:
             if _is_garbled(textpage):
                 return _Page(fault=reasons.UNREADABLE_FONT)
+            if not textpage.get_text_range().strip():
+                return _Page(fault=_NO_TEXT if _is_drawn_on(page) else "")
             lines = _placed_lines(textpage)
             try:
                 return _Page(lines, tables(textpage))
@@ -139,6 +154,11 @@ def _is_garbled(textpage: pdfium.PdfTextPage) -> bool:
     count = min(textpage.count_chars(), _CHARACTERS_LOOKED_AT)
     unknown = sum(pdfium_c.FPDFText_HasUnicodeMapError(textpage, at) == 1 for at in range(count))
     return bool(unknown * 3 > count)
+
+
+def _is_drawn_on(page: pdfium.PdfPage) -> bool:
+    """Whether there is anything on the page, such as the image of a scanned one."""
+    return next(iter(page.get_objects(max_depth=1)), None) is not None
 
 
 def _why_empty(faults: Set[str]) -> str:

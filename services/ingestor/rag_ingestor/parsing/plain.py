@@ -31,12 +31,11 @@ _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _ASKING = frozenset({"who", "what"})
 
 
-def delimited_rows(lines: Sequence[str], declared: bool = False) -> list[list[str]] | None:
+def delimited_rows(lines: Sequence[str]) -> list[list[str]] | None:
     """The cells of lines that are a table separated by tabs, commas, semicolons or bars; else None.
 
     The first line must name the columns and all lines must have equally many cells; quoted cells may
-    contain the delimiter. Cells must be short and must not be sentences. `declared`: the document's
-    type or name is that of a table (CSV, TSV); otherwise the cells must provide evidence of one.
+    contain the delimiter. Cells must be short, must not be sentences, and must provide evidence of a table.
     """
     if len(lines) < 2:
         return None
@@ -49,7 +48,7 @@ def delimited_rows(lines: Sequence[str], declared: bool = False) -> list[list[st
         # The added cell makes `has_head` treat two columns like more, since this is known to be a table.
         if len({len(row) for row in rows}) > 1 or not has_head([[*row, ""] for row in rows]):
             continue
-        if declared or _is_evident(lines, rows, delimiter):
+        if _is_evident(lines, rows, delimiter):
             return rows
     return None
 
@@ -128,16 +127,15 @@ def _bars(line: str) -> list[str]:
     return [cell.replace("\\|", "|").strip() for cell in re.split(r"(?<!\\)\|", inner)]
 
 
-def parse(text: str, limits: Limits, declared_table: bool = False) -> Parsed:
-    """The text in NFC, one block per paragraph; tables are rewritten row by row.
+def parse(text: str, limits: Limits) -> Parsed:
+    """The text in NFC, one block per paragraph; tables, detected by their cells, are rewritten row by row.
 
-    Text without tables stays unchanged. `declared_table`: the document's type or name is that of a
-    table (CSV, TSV); otherwise tables are detected by their cells.
+    Text without tables stays unchanged.
     """
     text = normalise(text, limits)
     blocks, tables = [], {}
     for paragraph in paragraphs(text, 0, len(text)):
-        for block, rows in _cut(text, paragraph, declared_table):
+        for block, rows in _cut(text, paragraph):
             blocks.append(block)
             if rows:
                 tables[block.start] = table_text(rows, head=True)
@@ -155,12 +153,12 @@ _PARAGRAPH = re.compile(r"\S[^\n\r]*(?:(?:\r\n|\r|\n)[^\S\n\r]*\S[^\n\r]*)*(?<=\
 _LINE = re.compile(r"[^\n\r]+")
 
 
-def _cut(text: str, block: Block, declared: bool) -> Iterator[tuple[Block, list[list[str]] | None]]:
+def _cut(text: str, block: Block) -> Iterator[tuple[Block, list[list[str]] | None]]:
     """The paragraph, or the table that it is, preceded by the table's title line if there is one."""
     spans = [match.span() for match in _LINE.finditer(text, block.start, block.end)]
     lines = [text[start:end] for start, end in spans]
-    rows = delimited_rows(lines, declared)
-    if rows is None and len(lines) > 3 and (rows := delimited_rows(lines[1:], declared)):
+    rows = delimited_rows(lines)
+    if rows is None and len(lines) > 3 and (rows := delimited_rows(lines[1:])):
         yield Block(*spans[0]), None
         block = Block(spans[1][0], block.end, Kind.LINES)
     yield block, rows

@@ -1,4 +1,4 @@
-"""Constant messages for documents that cannot be parsed, which callers rely on, and their Korean."""
+"""What is said of documents, or of parts of them, that cannot be read; constant, in English and Korean."""
 
 EMPTY = "must not be empty"
 TOO_LARGE = "is over the size limit"
@@ -13,25 +13,28 @@ UNREADABLE_FONT = (
     "is a PDF whose fonts do not say which characters they show; recognise its text first (OCR)"
 )
 ENCRYPTED = "is protected by a password"
+DISTRIBUTION = "is an HWP document for distribution, whose text is encrypted"
 BROKEN_PDF = "is a broken PDF"
 BROKEN_DOCX = "is a broken DOCX document"
+BROKEN_HWP = "is a broken HWP document"
+BROKEN_HWPX = "is a broken HWPX document"
+BROKEN_PPTX = "is a broken PPTX presentation"
+BROKEN_WORKBOOK = "is a broken workbook"
+BROKEN_RTF = "is a broken RTF document"
 BROKEN_HTML = "is HTML nested too deeply to read"
 OUTSIDE = "is an archive whose member paths lead out of it"
 ENTITIES = "declares XML entities, which no document may"
 
-BINARY = "is binary data; send text, Markdown, HTML, PDF or DOCX"
+BINARY = "is binary data of no supported format"
 UNDECODABLE = "must be UTF-8, UTF-16 with a byte order mark, CP949 or of the declared charset"
 COMBINING = "has too many combining marks on one character"
 MISMATCH = "is not what its declared media type says"
-ZIP = "is a ZIP archive, not a DOCX document"
-HWP = "is an HWP document, which is not supported; convert it to PDF or DOCX"
-HWPX = "is an HWPX document, which is not supported; convert it to PDF or DOCX"
-OFFICE = "is a legacy Office document (DOC, XLS or PPT), which is not supported"
-SPREADSHEET = "is an XLSX workbook, which is not supported"
-PRESENTATION = "is a PPTX presentation, which is not supported"
-OPEN_DOCUMENT = "is an OpenDocument file, which is not supported"
+ZIP = "is a ZIP archive, not an office document"
+OFFICE = "is a legacy Office document (DOC or PPT), which is not supported; save it as DOCX or PPTX"
+OPEN_DOCUMENT = "is an OpenDocument file other than a spreadsheet, which is not supported"
+HWPML = "is an HWPML document, which is not supported; save it as HWP or HWPX"
+IMAGE = "is an image; recognise its text first (OCR)"
 EPUB = "is an EPUB book, which is not supported"
-RTF = "is an RTF document, which is not supported"
 
 KOREAN = {
     EMPTY: "내용이 비어 있습니다.",
@@ -43,23 +46,65 @@ KOREAN = {
     NO_TEXT: "글이 없습니다.",
     SCANNED: "글이 없는 PDF입니다. 스캔한 문서라면 먼저 문자 인식(OCR)을 해 주세요.",
     UNREADABLE_FONT: "글꼴에 문자 정보가 없어 읽을 수 없는 PDF입니다. 먼저 문자 인식(OCR)을 해 주세요.",
+    DISTRIBUTION: "배포용 HWP 문서라서 내용이 암호화되어 있습니다.",
     ENCRYPTED: "암호로 보호되어 있습니다.",
     BROKEN_PDF: "손상된 PDF입니다.",
     BROKEN_DOCX: "손상된 DOCX 문서입니다.",
+    BROKEN_HWP: "손상된 HWP 문서입니다.",
+    BROKEN_HWPX: "손상된 HWPX 문서입니다.",
+    BROKEN_PPTX: "손상된 PPTX 프레젠테이션입니다.",
+    BROKEN_WORKBOOK: "손상된 통합 문서입니다.",
+    BROKEN_RTF: "손상된 RTF 문서입니다.",
     BROKEN_HTML: "너무 깊이 중첩되어 읽을 수 없는 HTML입니다.",
     OUTSIDE: "압축 파일 밖을 가리키는 이름이 들어 있습니다.",
     ENTITIES: "XML 엔터티 선언은 허용되지 않습니다.",
-    BINARY: "글이 아닌 데이터입니다. 텍스트, Markdown, HTML, PDF, DOCX를 보내 주세요.",
+    BINARY: "지원하는 형식이 아닌 데이터입니다.",
     UNDECODABLE: "UTF-8, 바이트 순서 표시가 있는 UTF-16, CP949, 또는 선언한 문자 집합이어야 합니다.",
     COMBINING: "한 글자에 결합 문자가 너무 많습니다.",
     MISMATCH: "내용이 선언한 미디어 유형과 다릅니다.",
-    ZIP: "DOCX 문서가 아닌 ZIP 압축 파일입니다.",
-    HWP: "지원하지 않는 HWP 문서입니다. PDF나 DOCX로 변환해 주세요.",
-    HWPX: "지원하지 않는 HWPX 문서입니다. PDF나 DOCX로 변환해 주세요.",
-    OFFICE: "지원하지 않는 옛 Office 문서(DOC, XLS, PPT)입니다.",
-    SPREADSHEET: "지원하지 않는 XLSX 통합 문서입니다.",
-    PRESENTATION: "지원하지 않는 PPTX 프레젠테이션입니다.",
-    OPEN_DOCUMENT: "지원하지 않는 OpenDocument 파일입니다.",
+    ZIP: "오피스 문서가 아닌 ZIP 압축 파일입니다.",
+    OFFICE: "지원하지 않는 옛 Office 문서(DOC, PPT)입니다. DOCX나 PPTX로 저장해 주세요.",
+    OPEN_DOCUMENT: "스프레드시트가 아닌 OpenDocument 파일은 지원하지 않습니다.",
+    HWPML: "지원하지 않는 HWPML 문서입니다. HWP나 HWPX로 저장해 주세요.",
+    IMAGE: "그림입니다. 먼저 문자 인식(OCR)을 해 주세요.",
     EPUB: "지원하지 않는 EPUB 전자책입니다.",
-    RTF: "지원하지 않는 RTF 문서입니다.",
+}
+
+PAGE_WITHOUT_TEXT = "PAGE_WITHOUT_TEXT"
+PAGE_UNREADABLE_FONT = "PAGE_UNREADABLE_FONT"
+PAGE_BROKEN = "PAGE_BROKEN"
+SLIDE_WITHOUT_TEXT = "SLIDE_WITHOUT_TEXT"
+SHEET_UNREAD = "SHEET_UNREAD"
+ATTACHMENT_UNREAD = "ATTACHMENT_UNREAD"
+ATTACHMENTS_LEFT_OUT = "ATTACHMENTS_LEFT_OUT"
+NAME_MISMATCH = "NAME_MISMATCH"
+
+# What is said of a part that was not read, in English and Korean.
+UNREAD = {
+    PAGE_WITHOUT_TEXT: (
+        "pages without text, perhaps scanned; recognise their text first (OCR)",
+        "글이 없는 쪽이 있습니다. 스캔한 쪽이라면 먼저 문자 인식(OCR)을 해 주세요.",
+    ),
+    PAGE_UNREADABLE_FONT: (
+        "pages whose fonts do not say which characters they show; recognise their text first (OCR)",
+        "글꼴에 문자 정보가 없어 읽을 수 없는 쪽이 있습니다. 먼저 문자 인식(OCR)을 해 주세요.",
+    ),
+    PAGE_BROKEN: ("broken pages", "손상되어 읽을 수 없는 쪽이 있습니다."),
+    SLIDE_WITHOUT_TEXT: (
+        "slides of pictures without text; recognise their text first (OCR)",
+        "글 없이 그림만 있는 슬라이드가 있습니다. 먼저 문자 인식(OCR)을 해 주세요.",
+    ),
+    SHEET_UNREAD: ("a sheet that cannot be read", "읽을 수 없는 시트가 있습니다."),
+    ATTACHMENT_UNREAD: (
+        "an attachment that cannot be read",
+        "읽을 수 없는 첨부 파일이 있습니다.",
+    ),
+    ATTACHMENTS_LEFT_OUT: (
+        "attachments beyond the limit of number or depth",
+        "개수나 깊이 한도를 넘은 첨부 파일은 읽지 않았습니다.",
+    ),
+    NAME_MISMATCH: (
+        "the content is not of the format that the file name says; it was read as plain text",
+        "내용이 파일 이름의 형식과 달라 일반 텍스트로 읽었습니다.",
+    ),
 }

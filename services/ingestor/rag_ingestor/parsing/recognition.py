@@ -8,7 +8,22 @@ import zlib
 from io import BytesIO
 
 from rag_ingestor.parsing import reasons
-from rag_ingestor.parsing.parsed import DOCX, HTML, MARKDOWN, PDF, PLAIN, content_error
+from rag_ingestor.parsing.parsed import (
+    DOCX,
+    EML,
+    HTML,
+    HWP,
+    HWPX,
+    MARKDOWN,
+    ODS,
+    PDF,
+    PLAIN,
+    PPTX,
+    RTF,
+    XLS,
+    XLSX,
+    content_error,
+)
 
 # The exceptions that zipfile raises for archives with an invalid directory.
 BROKEN_ARCHIVE = (
@@ -27,11 +42,15 @@ def binary_media_type(content: bytes) -> str:
     if _PDF_START.match(content):
         return PDF
     if content.startswith(_OLE):
-        raise content_error(_ole_reason(content))
+        return _ole_media_type(content)
     if content.startswith(_HWP):
-        raise content_error(reasons.HWP)
+        return HWP
     if content.startswith(b"{\\rtf"):
-        raise content_error(reasons.RTF)
+        return RTF
+    if content.startswith(_IMAGES) or content[4:12] in _HEIF:
+        raise content_error(reasons.IMAGE)
+    if _HWPML.match(content[:_HEAD]):
+        raise content_error(reasons.HWPML)
     if content.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
         return _archive(content)
     return ""
@@ -43,8 +62,10 @@ def looks_binary(content: bytes) -> bool:
 
 
 def text_type(content: bytes, filename: str, declared: str) -> str:
-    """PLAIN, MARKDOWN or HTML: by the first tag, else the declared type, else the file name."""
+    """PLAIN, MARKDOWN, HTML or EML: by the first tag or headers, else the declared type, else the name."""
     name = filename.lower()
+    if declared == EML or _is_message(content, name):
+        return EML
     if declared in _HTML_TYPES or _HTML_START.match(content[:_HEAD]):
         return HTML
     if declared in _MARKDOWN_TYPES:
@@ -62,6 +83,11 @@ def is_declared_table(filename: str, declared: str) -> bool:
     if declared in _TABLE_TYPES:
         return True
     return declared in _UNSPECIFIC_TYPES and filename.lower().endswith(_TABLE_NAMES)
+
+
+def promises_binary(filename: str) -> bool:
+    """Whether the file's name is that of a binary format."""
+    return filename.lower().endswith(_BINARY_NAMES)
 
 
 def meta_charset(content: bytes) -> str:
@@ -92,26 +118,68 @@ _TABLE_TYPES = ("text/csv", "text/tab-separated-values", "application/csv")
 # Unspecific types, for which the file name decides.
 _UNSPECIFIC_TYPES = ("", "application/octet-stream", PLAIN)
 _MEMBERS = {
-    "word/document.xml": "",
-    "xl/workbook.xml": reasons.SPREADSHEET,
-    "ppt/presentation.xml": reasons.PRESENTATION,
-    "Contents/header.xml": reasons.HWPX,
-    "Contents/content.hpf": reasons.HWPX,
+    "word/document.xml": DOCX,
+    "xl/workbook.xml": XLSX,
+    "xl/workbook.bin": XLSX,
+    "ppt/presentation.xml": PPTX,
+    "Contents/header.xml": HWPX,
+    "Contents/content.hpf": HWPX,
 }
+# What OpenDocument, EPUB and HWPX store, uncompressed, in the first member.
 _MIMETYPES = {
-    b"application/hwp+zip": reasons.HWPX,
+    b"application/hwp+zip": HWPX,
+    b"application/vnd.oasis.opendocument.spreadsheet": ODS,
+}
+_UNSUPPORTED_MIMETYPES = {
     b"application/epub+zip": reasons.EPUB,
     b"application/vnd.oasis.opendocument": reasons.OPEN_DOCUMENT,
 }
+_IMAGES = (
+    b"\x89PNG\r\n\x1a\n",
+    b"\xff\xd8\xff",
+    b"GIF87a",
+    b"GIF89a",
+    b"II*\0",
+    b"MM\0*",
+)
+_HEIF = (b"ftypheic", b"ftypheif", b"ftypmif1", b"ftypavif")
+_HWPML = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}\?>\s*)?<HWPML\b")
+_BINARY_NAMES = (
+    *(".pdf", ".docx", ".doc", ".pptx", ".ppt", ".xlsx", ".xls", ".ods", ".hwp", ".hwpx"),
+    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".zip"),
+)
+_MESSAGE_HEADERS = re.compile(
+    rb"^(?:from|to|subject|date|received|return-path|message-id|mime-version|delivered-to)\s*:",
+    re.IGNORECASE | re.MULTILINE,
+)
+# Headers that a letter typed as text does not begin with.
+_MACHINE_HEADERS = re.compile(
+    rb"^(?:received|return-path|message-id|mime-version|delivered-to)\s*:",
+    re.IGNORECASE | re.MULTILINE,
+)
+_HEADER_LINES = re.compile(rb"(?:[!-9;-~]+:[^\n]*(?:\r?\n[ \t][^\n]*)*\r?\n)+")
 
 
-def _ole_reason(content: bytes) -> str:
+def _is_message(content: bytes, name: str) -> bool:
+    """Whether the content begins with the headers of a mail message; by its name fewer are needed."""
+    lines = _HEADER_LINES.match(content[:_HEAD])
+    if not lines:
+        return False
+    if name.endswith(".eml"):
+        return _MESSAGE_HEADERS.search(lines[0]) is not None
+    found = _MESSAGE_HEADERS.findall(lines[0])
+    return len(found) > 2 and _MACHINE_HEADERS.search(lines[0]) is not None
+
+
+def _ole_media_type(content: bytes) -> str:
     """[MS-CFB] names are UTF-16; HWP 5 stores its signature in a stream of plain bytes."""
     if _HWP in content:
-        return reasons.HWP
+        return HWP
     if "EncryptedPackage".encode("utf-16-le") in content:
-        return reasons.ENCRYPTED
-    return reasons.OFFICE
+        raise content_error(reasons.ENCRYPTED)
+    if any(name.encode("utf-16-le") in content for name in ("Workbook\0", "Book\0")):
+        return XLS
+    raise content_error(reasons.OFFICE)
 
 
 def _archive(content: bytes) -> str:
@@ -122,15 +190,15 @@ def _archive(content: bytes) -> str:
                 raise content_error(reasons.OUTSIDE)
     except BROKEN_ARCHIVE as error:
         raise content_error(reasons.ZIP) from error
-    # OpenDocument, EPUB and HWPX store their type, uncompressed, in the first member.
-    for mark, reason in _MIMETYPES.items():
+    for mark, media_type in _MIMETYPES.items():
+        if mark in content[:200]:
+            return media_type
+    for mark, reason in _UNSUPPORTED_MIMETYPES.items():
         if mark in content[:200]:
             raise content_error(reason)
-    for name, reason in _MEMBERS.items():
+    for name, media_type in _MEMBERS.items():
         if name in names:
-            if reason:
-                raise content_error(reason)
-            return DOCX
+            return media_type
     raise content_error(reasons.ZIP)
 
 

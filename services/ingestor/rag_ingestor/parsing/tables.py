@@ -23,7 +23,12 @@ _GENERIC = re.compile(
 
 
 def table_text(rows: Sequence[Sequence[str]], head: bool | None = None) -> str:
-    """The rows of a table without its header, one per line; empty cells are omitted.
+    """The rows of a table without its header, one per line; see `table_lines`."""
+    return "\n".join(line for _, line in table_lines(rows, head))
+
+
+def table_lines(rows: Sequence[Sequence[str]], head: bool | None = None) -> list[tuple[int, str]]:
+    """A line for each row of a table but its header, with the row's index; empty cells are omitted.
 
     `head`: whether the first row names the columns; None detects it by the cells. Two columns without
     a header are keys and values. A table that consists only of a header becomes one line.
@@ -35,19 +40,22 @@ def table_text(rows: Sequence[Sequence[str]], head: bool | None = None) -> str:
         and not 0 < max(map(len, single_line[0]), default=0) <= _LONGEST_REPEATED
     ):
         head = False
-    clean = [row for row in single_line if any(row)]
+    places = [at for at, row in enumerate(single_line) if any(row)]
+    clean = [single_line[at] for at in places]
     if not clean:
-        return ""
+        return []
     if max(map(len, clean)) == 1:
-        return "\n".join(row[0] for row in clean)
+        return [(at, row[0]) for at, row in zip(places, clean, strict=True)]
     if head is not False and _spans(clean):
         clean = [_merge_rows(clean[0], clean[1]), *clean[2:]]
+        del places[1]
     if head is None:
         head = has_head(clean)
     if head and len(clean) == 1:
-        return _PLAIN_BETWEEN.join(filter(None, clean[0]))
+        return [(places[0], _PLAIN_BETWEEN.join(filter(None, clean[0])))]
     names = clean[0] if head else ()
-    return "\n".join(_line(names, row) for row in clean[bool(head) :])
+    first = int(bool(head))
+    return [(at, _line(names, row)) for at, row in zip(places[first:], clean[first:], strict=True)]
 
 
 def has_head(rows: Sequence[Sequence[str]]) -> bool:

@@ -13,10 +13,11 @@ from rag_common.timings import StageTimings
 from rag_contract import errors
 from rag_ingestor.chunking.chunks import SourceFile, Split
 from rag_ingestor.chunking.model import Chunk
+from rag_ingestor.pipeline.warnings import reading_warnings
 
 # Part of every document's version. Increment it when a change of parsing or splitting changes the chunks,
 # so that unchanged documents are ingested again.
-_PIPELINE_VERSION = "3"
+_PIPELINE_VERSION = "4"
 
 # What the embedder's client hands to the store's, unread.
 EmbeddedChunks: TypeAlias = Sequence[Any]
@@ -171,6 +172,7 @@ def _document(spec: DocumentSpec, document_id: str, version: str, split: Split) 
         version=version,
         passage_count=len(split.chunks),
         character_count=len(split.text),
+        warnings=reading_warnings(split.unread),
     )
     document.metadata.update(dict(spec.metadata))
     return document

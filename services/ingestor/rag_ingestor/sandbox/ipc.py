@@ -3,14 +3,14 @@
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
 from rag_contract.errors import InvalidArgument
 from rag_ingestor.chunking.chunks import ChunkSettings, SourceFile, Split
-from rag_ingestor.chunking.model import Chunk
+from rag_ingestor.chunking.model import Chunk, Location
 from rag_ingestor.parsing.parse import Limits
-from rag_ingestor.parsing.parsed import content_error
+from rag_ingestor.parsing.parsed import Unread, content_error
 
 # Header bytes, body bytes and, in a response, the seconds that it took.
 SIZES = struct.Struct("!IId")
@@ -52,8 +52,13 @@ def encode_response(split: Split) -> bytes:
         "title": split.title,
         "media_type": split.media_type,
         "chunks": [
-            (c.start, c.end, c.start_byte, c.end_byte, c.headings, c.page) for c in split.chunks
+            (
+                *(c.start, c.end, c.start_byte, c.end_byte, c.headings, c.page),
+                astuple(c.location) if c.location else None,
+            )
+            for c in split.chunks
         ],
+        "unread": [astuple(one) for one in split.unread],
     }
     return encode_frame(header, split.text.encode())
 
@@ -69,9 +74,15 @@ def decode_response(head: bytes, body: bytes) -> Split:
         raise content_error(header["refused"])
     text = body.decode()
     chunks = tuple(_chunk(text, at, row) for at, row in enumerate(header["chunks"]))
-    return Split(header["title"], text, header["media_type"], chunks)
+    unread = tuple(
+        Unread(reason, tuple(pages), detail) for reason, pages, detail in header["unread"]
+    )
+    return Split(header["title"], text, header["media_type"], chunks, unread)
 
 
 def _chunk(text: str, ordinal: int, row: Sequence[Any]) -> Chunk:
-    start, end, start_byte, end_byte, headings, page = row
-    return Chunk(ordinal, text[start:end], start, end, start_byte, end_byte, tuple(headings), page)
+    start, end, start_byte, end_byte, headings, page, location = row
+    return Chunk(
+        *(ordinal, text[start:end], start, end, start_byte, end_byte, tuple(headings), page),
+        Location(*location) if location else None,
+    )

@@ -17,6 +17,7 @@ from rag_contract.errors import InvalidArgument
 from rag_ingestor.chunking.chunks import split
 from rag_ingestor.parsing import reasons
 from rag_ingestor.parsing.charset import CODECS
+from rag_ingestor.parsing.parse import READERS
 from rag_ingestor.parsing.parsed import content_error
 from rag_ingestor.sandbox.ipc import (
     SIZES,
@@ -56,7 +57,7 @@ def _pipes() -> tuple[BinaryIO, BinaryIO]:
 
 def _load_parsers() -> None:
     """Import everything that a document may need, since no file can be opened later."""
-    for name in ("plain", "markdown", "html", "pdf", "docx"):
+    for name in sorted(set(READERS.values())):
         import_module(f"rag_ingestor.parsing.{name}")
     for name in (*CODECS, _NAMES_OF_ARCHIVES):
         codecs.lookup(name)

@@ -16,8 +16,10 @@ from rag_retriever.index.model import (
     Chunk,
     Document,
     DocumentKey,
+    Location,
     MetadataValue,
     Passage,
+    ReadingWarning,
     SparseVector,
     VectorChunk,
 )
@@ -54,6 +56,10 @@ def document_from(tenant: str, message: document_pb2.Document) -> Document:
         passage_count=message.passage_count,
         character_count=message.character_count,
         updated=message.update_time.ToDatetime(),
+        warnings=tuple(
+            ReadingWarning(one.reason, one.description, one.description_ko, tuple(one.pages))
+            for one in message.warnings
+        ),
     )
 
 
@@ -71,6 +77,13 @@ def document_message(document: Document) -> document_pb2.Document:
         metadata=_struct(document.metadata),
     )
     message.update_time.FromDatetime(document.updated)
+    for one in document.warnings:
+        message.warnings.add(
+            reason=one.reason,
+            description=one.description,
+            description_ko=one.description_ko,
+            pages=one.pages,
+        )
     return message
 
 
@@ -86,7 +99,12 @@ def chunk_from(message: pb.TextChunk) -> Chunk:
         end_byte=span.end_byte,
         headings=tuple(message.headings),
         page=message.page if message.HasField("page") else None,
+        location=_location(message.location) if message.HasField("location") else None,
     )
+
+
+def _location(message: passage_pb2.Location) -> Location:
+    return Location(message.sheet, message.first_row, message.last_row, message.attachment)
 
 
 def passage_message(passage: Passage) -> passage_pb2.Passage:
@@ -171,6 +189,10 @@ def _write_passage(message: passage_pb2.Passage, passage: Passage) -> None:
     span.start_byte, span.end_byte = chunk.start_byte, chunk.end_byte
     if chunk.page is not None:
         message.page = chunk.page
+    if chunk.location:
+        place = message.location
+        place.sheet, place.attachment = chunk.location.sheet, chunk.location.attachment
+        place.first_row, place.last_row = chunk.location.first_row, chunk.location.last_row
     message.ordinal = chunk.ordinal
     message.uri = document.uri
     message.version = document.version

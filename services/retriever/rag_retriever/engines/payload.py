@@ -6,12 +6,20 @@ payload indexes support.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 from rag_contract.errors import FilterInvalid
-from rag_retriever.index.model import Chunk, Document, DocumentKey, MetadataValue, Passage
+from rag_retriever.index.model import (
+    Chunk,
+    Document,
+    DocumentKey,
+    Location,
+    MetadataValue,
+    Passage,
+    ReadingWarning,
+)
 
 Payload: TypeAlias = dict[str, Any]
 
@@ -80,6 +88,7 @@ def chunk_from(payload: Payload) -> Chunk:
         fields["end_byte"],
         tuple(fields["headings"]),
         fields["page"],
+        _location(fields.get("location")),
     )
 
 
@@ -96,6 +105,10 @@ def document_from(payload: Payload) -> Document:
         fields["passage_count"],
         fields["character_count"],
         datetime.fromisoformat(fields["updated"]),
+        tuple(
+            ReadingWarning(reason, english, korean, tuple(pages))
+            for reason, english, korean, pages in fields.get("warnings", ())
+        ),
     )
 
 
@@ -119,7 +132,7 @@ def _common(document: Document) -> Payload:
 
 def _chunk_payload(chunk: Chunk) -> Payload:
     # dataclasses.asdict took longer than the rest of storing a chunk.
-    return {
+    payload = {
         "ordinal": chunk.ordinal,
         "text": chunk.text,
         "start": chunk.start,
@@ -129,10 +142,21 @@ def _chunk_payload(chunk: Chunk) -> Payload:
         "headings": list(chunk.headings),
         "page": chunk.page,
     }
+    if chunk.location:
+        place = chunk.location
+        payload["location"] = [place.sheet, place.first_row, place.last_row, place.attachment]
+    return payload
+
+
+def _location(fields: Sequence[Any] | None) -> Location | None:
+    if not fields:
+        return None
+    sheet, first, last, attachment = fields
+    return Location(sheet, first, last, attachment)
 
 
 def _document_payload(document: Document) -> Payload:
-    return {
+    payload: Payload = {
         "tenant": document.key.tenant,
         "collection": document.key.collection,
         "document_id": document.key.document_id,
@@ -145,6 +169,12 @@ def _document_payload(document: Document) -> Payload:
         "character_count": document.character_count,
         "updated": document.updated.isoformat(),
     }
+    if document.warnings:
+        payload["warnings"] = [
+            [one.reason, one.description, one.description_ko, list(one.pages)]
+            for one in document.warnings
+        ]
+    return payload
 
 
 def _metadata_keywords(document: Document) -> Iterator[str]:

@@ -12,12 +12,22 @@ _NAMESPACE = uuid.UUID("5a1f4f0e-3c0b-5d5c-9a55-6d1d6f1c2b7e")
 
 
 @dataclass(frozen=True, slots=True)
+class Location:
+    """Where in its file a chunk is: rows of a sheet, from 1, or a message's attachment; else empty or 0."""
+
+    sheet: str = ""
+    first_row: int = 0
+    last_row: int = 0
+    attachment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """Code points [start, end) of the document's NFC text, UTF-8 bytes [start_byte, end_byte).
 
     `text` is exactly that slice. `headings` lists the enclosing headings, outermost first. `page` is
-    the page number on which the chunk begins, None if the format has no pages. Chunks of a document
-    are numbered by `ordinal` from 0.
+    the page or slide on which the chunk begins, None if the format has none. Chunks of a document are
+    numbered by `ordinal` from 0.
     """
 
     ordinal: int
@@ -28,6 +38,7 @@ class Chunk:
     end_byte: int
     headings: tuple[str, ...] = ()
     page: int | None = None
+    location: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,16 @@ class DocumentKey:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingWarning:
+    """A part of a document that could not be read: a constant, its description in two languages, pages."""
+
+    reason: str
+    description: str
+    description_ko: str
+    pages: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A document's attributes without its text. `version` is a hash of content and metadata."""
 
@@ -58,6 +79,7 @@ class Document:
     passage_count: int
     character_count: int
     updated: datetime
+    warnings: tuple[ReadingWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

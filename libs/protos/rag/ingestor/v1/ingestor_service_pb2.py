@@ -29,7 +29,7 @@ from rag.types.v1 import document_pb2 as rag_dot_types_dot_v1_dot_document__pb2
 from rag.types.v1 import passage_pb2 as rag_dot_types_dot_v1_dot_passage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&rag/ingestor/v1/ingestor_service.proto\x12\x0frag.ingestor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a(rag/retriever/v1/retriever_service.proto\x1a\x1brag/types/v1/document.proto\x1a\x1arag/types/v1/passage.proto\"\x8f\x01\n\x15IngestDocumentRequest\x12/\n\x06header\x18\x01 \x01(\x0b\x32\x1d.rag.ingestor.v1.IngestHeaderH\x00\x12\x11\n\x07\x63ontent\x18\x02 \x01(\x0cH\x00\x12*\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x1b.rag.ingestor.v1.ContentEndH\x00\x42\x06\n\x04part\"*\n\nContentEnd\x12\x0c\n\x04size\x18\x01 \x01(\x04\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\"\xb7\x01\n\x0cIngestHeader\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0b\n\x03uri\x18\x05 \x01(\t\x12\x10\n\x08\x66ilename\x18\x06 \x01(\t\x12\x12\n\nmedia_type\x18\x07 \x01(\t\x12)\n\x08metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xa2\x01\n\x16IngestDocumentResponse\x12(\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x16.rag.types.v1.Document\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x1e.rag.ingestor.v1.IngestOutcome\x12-\n\x07timings\x18\x03 \x03(\x0b\x32\x1c.rag.ingestor.v1.StageTiming\"I\n\x0bStageTiming\x12\r\n\x05stage\x18\x01 \x01(\t\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"a\n\x14SplitDocumentRequest\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.rag.ingestor.v1.SplitHeaderH\x00\x12\x11\n\x07\x63ontent\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"3\n\x0bSplitHeader\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\"{\n\x15SplitDocumentResponse\x12+\n\x07outline\x18\x01 \x01(\x0b\x32\x18.rag.ingestor.v1.OutlineH\x00\x12-\n\x06\x63hunks\x18\x02 \x01(\x0b\x32\x1b.rag.ingestor.v1.ChunkBatchH\x00\x42\x06\n\x04part\"Z\n\x07Outline\x12\r\n\x05title\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x17\n\x0f\x63haracter_count\x18\x03 \x01(\r\x12\x13\n\x0b\x63hunk_count\x18\x04 \x01(\r\"9\n\nChunkBatch\x12+\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\x1b.rag.retriever.v1.TextChunk\"P\n\x12GetDocumentRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\"?\n\x13GetDocumentResponse\x12(\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x16.rag.types.v1.Document\"d\n\x14ListDocumentsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"[\n\x15ListDocumentsResponse\x12)\n\tdocuments\x18\x01 \x03(\x0b\x32\x16.rag.types.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"{\n\x13ListPassagesRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12\x15\n\rfirst_ordinal\x18\x04 \x01(\r\x12\x11\n\tpage_size\x18\x05 \x01(\r\"?\n\x14ListPassagesResponse\x12\'\n\x08passages\x18\x01 \x03(\x0b\x32\x15.rag.types.v1.Passage\"S\n\x15\x44\x65leteDocumentRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\"2\n\x16\x44\x65leteDocumentResponse\x12\x18\n\x10\x64\x65leted_passages\x18\x01 \x01(\r\"\x17\n\x15ListMediaTypesRequest\"-\n\x16ListMediaTypesResponse\x12\x13\n\x0bmedia_types\x18\x01 \x03(\t*\x86\x01\n\rIngestOutcome\x12\x1e\n\x1aINGEST_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16INGEST_OUTCOME_CREATED\x10\x01\x12\x1b\n\x17INGEST_OUTCOME_REPLACED\x10\x02\x12\x1c\n\x18INGEST_OUTCOME_UNCHANGED\x10\x03\x32\xda\x05\n\x0fIngestorService\x12h\n\x0eIngestDocument\x12&.rag.ingestor.v1.IngestDocumentRequest\x1a\'.rag.ingestor.v1.IngestDocumentResponse\"\x03\x90\x02\x02(\x01\x12g\n\rSplitDocument\x12%.rag.ingestor.v1.SplitDocumentRequest\x1a&.rag.ingestor.v1.SplitDocumentResponse\"\x03\x90\x02\x01(\x01\x30\x01\x12]\n\x0bGetDocument\x12#.rag.ingestor.v1.GetDocumentRequest\x1a$.rag.ingestor.v1.GetDocumentResponse\"\x03\x90\x02\x01\x12\x63\n\rListDocuments\x12%.rag.ingestor.v1.ListDocumentsRequest\x1a&.rag.ingestor.v1.ListDocumentsResponse\"\x03\x90\x02\x01\x12`\n\x0cListPassages\x12$.rag.ingestor.v1.ListPassagesRequest\x1a%.rag.ingestor.v1.ListPassagesResponse\"\x03\x90\x02\x01\x12\x66\n\x0e\x44\x65leteDocument\x12&.rag.ingestor.v1.DeleteDocumentRequest\x1a\'.rag.ingestor.v1.DeleteDocumentResponse\"\x03\x90\x02\x02\x12\x66\n\x0eListMediaTypes\x12&.rag.ingestor.v1.ListMediaTypesRequest\x1a\'.rag.ingestor.v1.ListMediaTypesResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&rag/ingestor/v1/ingestor_service.proto\x12\x0frag.ingestor.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a(rag/retriever/v1/retriever_service.proto\x1a\x1brag/types/v1/document.proto\x1a\x1arag/types/v1/passage.proto\"\x8f\x01\n\x15IngestDocumentRequest\x12/\n\x06header\x18\x01 \x01(\x0b\x32\x1d.rag.ingestor.v1.IngestHeaderH\x00\x12\x11\n\x07\x63ontent\x18\x02 \x01(\x0cH\x00\x12*\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x1b.rag.ingestor.v1.ContentEndH\x00\x42\x06\n\x04part\"*\n\nContentEnd\x12\x0c\n\x04size\x18\x01 \x01(\x04\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\"\xb7\x01\n\x0cIngestHeader\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0b\n\x03uri\x18\x05 \x01(\t\x12\x10\n\x08\x66ilename\x18\x06 \x01(\t\x12\x12\n\nmedia_type\x18\x07 \x01(\t\x12)\n\x08metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xa2\x01\n\x16IngestDocumentResponse\x12(\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x16.rag.types.v1.Document\x12/\n\x07outcome\x18\x02 \x01(\x0e\x32\x1e.rag.ingestor.v1.IngestOutcome\x12-\n\x07timings\x18\x03 \x03(\x0b\x32\x1c.rag.ingestor.v1.StageTiming\"I\n\x0bStageTiming\x12\r\n\x05stage\x18\x01 \x01(\t\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"a\n\x14SplitDocumentRequest\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.rag.ingestor.v1.SplitHeaderH\x00\x12\x11\n\x07\x63ontent\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"3\n\x0bSplitHeader\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\"{\n\x15SplitDocumentResponse\x12+\n\x07outline\x18\x01 \x01(\x0b\x32\x18.rag.ingestor.v1.OutlineH\x00\x12-\n\x06\x63hunks\x18\x02 \x01(\x0b\x32\x1b.rag.ingestor.v1.ChunkBatchH\x00\x42\x06\n\x04part\"\x8a\x01\n\x07Outline\x12\r\n\x05title\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x17\n\x0f\x63haracter_count\x18\x03 \x01(\r\x12\x13\n\x0b\x63hunk_count\x18\x04 \x01(\r\x12.\n\x08warnings\x18\x05 \x03(\x0b\x32\x1c.rag.types.v1.ReadingWarning\"9\n\nChunkBatch\x12+\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\x1b.rag.retriever.v1.TextChunk\"P\n\x12GetDocumentRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\"?\n\x13GetDocumentResponse\x12(\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x16.rag.types.v1.Document\"d\n\x14ListDocumentsRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"[\n\x15ListDocumentsResponse\x12)\n\tdocuments\x18\x01 \x03(\x0b\x32\x16.rag.types.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"{\n\x13ListPassagesRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12\x15\n\rfirst_ordinal\x18\x04 \x01(\r\x12\x11\n\tpage_size\x18\x05 \x01(\r\"?\n\x14ListPassagesResponse\x12\'\n\x08passages\x18\x01 \x03(\x0b\x32\x15.rag.types.v1.Passage\"S\n\x15\x44\x65leteDocumentRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\"2\n\x16\x44\x65leteDocumentResponse\x12\x18\n\x10\x64\x65leted_passages\x18\x01 \x01(\r\"\x17\n\x15ListMediaTypesRequest\"-\n\x16ListMediaTypesResponse\x12\x13\n\x0bmedia_types\x18\x01 \x03(\t*\x86\x01\n\rIngestOutcome\x12\x1e\n\x1aINGEST_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16INGEST_OUTCOME_CREATED\x10\x01\x12\x1b\n\x17INGEST_OUTCOME_REPLACED\x10\x02\x12\x1c\n\x18INGEST_OUTCOME_UNCHANGED\x10\x03\x32\xda\x05\n\x0fIngestorService\x12h\n\x0eIngestDocument\x12&.rag.ingestor.v1.IngestDocumentRequest\x1a\'.rag.ingestor.v1.IngestDocumentResponse\"\x03\x90\x02\x02(\x01\x12g\n\rSplitDocument\x12%.rag.ingestor.v1.SplitDocumentRequest\x1a&.rag.ingestor.v1.SplitDocumentResponse\"\x03\x90\x02\x01(\x01\x30\x01\x12]\n\x0bGetDocument\x12#.rag.ingestor.v1.GetDocumentRequest\x1a$.rag.ingestor.v1.GetDocumentResponse\"\x03\x90\x02\x01\x12\x63\n\rListDocuments\x12%.rag.ingestor.v1.ListDocumentsRequest\x1a&.rag.ingestor.v1.ListDocumentsResponse\"\x03\x90\x02\x01\x12`\n\x0cListPassages\x12$.rag.ingestor.v1.ListPassagesRequest\x1a%.rag.ingestor.v1.ListPassagesResponse\"\x03\x90\x02\x01\x12\x66\n\x0e\x44\x65leteDocument\x12&.rag.ingestor.v1.DeleteDocumentRequest\x1a\'.rag.ingestor.v1.DeleteDocumentResponse\"\x03\x90\x02\x02\x12\x66\n\x0eListMediaTypes\x12&.rag.ingestor.v1.ListMediaTypesRequest\x1a\'.rag.ingestor.v1.ListMediaTypesResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,8 +50,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INGESTORSERVICE'].methods_by_name['DeleteDocument']._serialized_options = b'\220\002\002'
   _globals['_INGESTORSERVICE'].methods_by_name['ListMediaTypes']._loaded_options = None
   _globals['_INGESTORSERVICE'].methods_by_name['ListMediaTypes']._serialized_options = b'\220\002\001'
-  _globals['_INGESTOUTCOME']._serialized_start=2006
-  _globals['_INGESTOUTCOME']._serialized_end=2140
+  _globals['_INGESTOUTCOME']._serialized_start=2055
+  _globals['_INGESTOUTCOME']._serialized_end=2189
   _globals['_INGESTDOCUMENTREQUEST']._serialized_start=221
   _globals['_INGESTDOCUMENTREQUEST']._serialized_end=364
   _globals['_CONTENTEND']._serialized_start=366
@@ -68,30 +68,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SPLITHEADER']._serialized_end=986
   _globals['_SPLITDOCUMENTRESPONSE']._serialized_start=988
   _globals['_SPLITDOCUMENTRESPONSE']._serialized_end=1111
-  _globals['_OUTLINE']._serialized_start=1113
-  _globals['_OUTLINE']._serialized_end=1203
-  _globals['_CHUNKBATCH']._serialized_start=1205
-  _globals['_CHUNKBATCH']._serialized_end=1262
-  _globals['_GETDOCUMENTREQUEST']._serialized_start=1264
-  _globals['_GETDOCUMENTREQUEST']._serialized_end=1344
-  _globals['_GETDOCUMENTRESPONSE']._serialized_start=1346
-  _globals['_GETDOCUMENTRESPONSE']._serialized_end=1409
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1411
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1511
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1513
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1604
-  _globals['_LISTPASSAGESREQUEST']._serialized_start=1606
-  _globals['_LISTPASSAGESREQUEST']._serialized_end=1729
-  _globals['_LISTPASSAGESRESPONSE']._serialized_start=1731
-  _globals['_LISTPASSAGESRESPONSE']._serialized_end=1794
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1796
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=1879
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=1881
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=1931
-  _globals['_LISTMEDIATYPESREQUEST']._serialized_start=1933
-  _globals['_LISTMEDIATYPESREQUEST']._serialized_end=1956
-  _globals['_LISTMEDIATYPESRESPONSE']._serialized_start=1958
-  _globals['_LISTMEDIATYPESRESPONSE']._serialized_end=2003
-  _globals['_INGESTORSERVICE']._serialized_start=2143
-  _globals['_INGESTORSERVICE']._serialized_end=2873
+  _globals['_OUTLINE']._serialized_start=1114
+  _globals['_OUTLINE']._serialized_end=1252
+  _globals['_CHUNKBATCH']._serialized_start=1254
+  _globals['_CHUNKBATCH']._serialized_end=1311
+  _globals['_GETDOCUMENTREQUEST']._serialized_start=1313
+  _globals['_GETDOCUMENTREQUEST']._serialized_end=1393
+  _globals['_GETDOCUMENTRESPONSE']._serialized_start=1395
+  _globals['_GETDOCUMENTRESPONSE']._serialized_end=1458
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1460
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1560
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1562
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1653
+  _globals['_LISTPASSAGESREQUEST']._serialized_start=1655
+  _globals['_LISTPASSAGESREQUEST']._serialized_end=1778
+  _globals['_LISTPASSAGESRESPONSE']._serialized_start=1780
+  _globals['_LISTPASSAGESRESPONSE']._serialized_end=1843
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1845
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=1928
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=1930
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=1980
+  _globals['_LISTMEDIATYPESREQUEST']._serialized_start=1982
+  _globals['_LISTMEDIATYPESREQUEST']._serialized_end=2005
+  _globals['_LISTMEDIATYPESRESPONSE']._serialized_start=2007
+  _globals['_LISTMEDIATYPESRESPONSE']._serialized_end=2052
+  _globals['_INGESTORSERVICE']._serialized_start=2192
+  _globals['_INGESTORSERVICE']._serialized_end=2922
 # @@protoc_insertion_point(module_scope)

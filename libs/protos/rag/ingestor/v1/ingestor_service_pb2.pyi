@@ -106,16 +106,18 @@ class SplitDocumentResponse(_message.Message):
     def __init__(self, outline: _Optional[_Union[Outline, _Mapping]] = ..., chunks: _Optional[_Union[ChunkBatch, _Mapping]] = ...) -> None: ...
 
 class Outline(_message.Message):
-    __slots__ = ("title", "media_type", "character_count", "chunk_count")
+    __slots__ = ("title", "media_type", "character_count", "chunk_count", "warnings")
     TITLE_FIELD_NUMBER: _ClassVar[int]
     MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
     CHARACTER_COUNT_FIELD_NUMBER: _ClassVar[int]
     CHUNK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     title: str
     media_type: str
     character_count: int
     chunk_count: int
-    def __init__(self, title: _Optional[str] = ..., media_type: _Optional[str] = ..., character_count: _Optional[int] = ..., chunk_count: _Optional[int] = ...) -> None: ...
+    warnings: _containers.RepeatedCompositeFieldContainer[_document_pb2.ReadingWarning]
+    def __init__(self, title: _Optional[str] = ..., media_type: _Optional[str] = ..., character_count: _Optional[int] = ..., chunk_count: _Optional[int] = ..., warnings: _Optional[_Iterable[_Union[_document_pb2.ReadingWarning, _Mapping]]] = ...) -> None: ...
 
 class ChunkBatch(_message.Message):
     __slots__ = ("chunks",)

@@ -90,18 +90,20 @@ class SearchTimings(_message.Message):
     def __init__(self, dense: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., sparse: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., fusion: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., payload: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class TextChunk(_message.Message):
-    __slots__ = ("ordinal", "text", "headings", "span", "page")
+    __slots__ = ("ordinal", "text", "headings", "span", "page", "location")
     ORDINAL_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     HEADINGS_FIELD_NUMBER: _ClassVar[int]
     SPAN_FIELD_NUMBER: _ClassVar[int]
     PAGE_FIELD_NUMBER: _ClassVar[int]
+    LOCATION_FIELD_NUMBER: _ClassVar[int]
     ordinal: int
     text: str
     headings: _containers.RepeatedScalarFieldContainer[str]
     span: _passage_pb2.TextSpan
     page: int
-    def __init__(self, ordinal: _Optional[int] = ..., text: _Optional[str] = ..., headings: _Optional[_Iterable[str]] = ..., span: _Optional[_Union[_passage_pb2.TextSpan, _Mapping]] = ..., page: _Optional[int] = ...) -> None: ...
+    location: _passage_pb2.Location
+    def __init__(self, ordinal: _Optional[int] = ..., text: _Optional[str] = ..., headings: _Optional[_Iterable[str]] = ..., span: _Optional[_Union[_passage_pb2.TextSpan, _Mapping]] = ..., page: _Optional[int] = ..., location: _Optional[_Union[_passage_pb2.Location, _Mapping]] = ...) -> None: ...
 
 class UpsertChunksRequest(_message.Message):
     __slots__ = ("header", "chunks")

@@ -19,8 +19,20 @@ class TextSpan(_message.Message):
     end_byte: int
     def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., start_byte: _Optional[int] = ..., end_byte: _Optional[int] = ...) -> None: ...
 
+class Location(_message.Message):
+    __slots__ = ("sheet", "first_row", "last_row", "attachment")
+    SHEET_FIELD_NUMBER: _ClassVar[int]
+    FIRST_ROW_FIELD_NUMBER: _ClassVar[int]
+    LAST_ROW_FIELD_NUMBER: _ClassVar[int]
+    ATTACHMENT_FIELD_NUMBER: _ClassVar[int]
+    sheet: str
+    first_row: int
+    last_row: int
+    attachment: str
+    def __init__(self, sheet: _Optional[str] = ..., first_row: _Optional[int] = ..., last_row: _Optional[int] = ..., attachment: _Optional[str] = ...) -> None: ...
+
 class Passage(_message.Message):
-    __slots__ = ("passage_id", "document_id", "collection", "title", "text", "headings", "span", "page", "ordinal", "uri", "version", "metadata")
+    __slots__ = ("passage_id", "document_id", "collection", "title", "text", "headings", "span", "page", "ordinal", "uri", "version", "metadata", "location")
     PASSAGE_ID_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_ID_FIELD_NUMBER: _ClassVar[int]
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +45,7 @@ class Passage(_message.Message):
     URI_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    LOCATION_FIELD_NUMBER: _ClassVar[int]
     passage_id: str
     document_id: str
     collection: str
@@ -45,7 +58,8 @@ class Passage(_message.Message):
     uri: str
     version: str
     metadata: _struct_pb2.Struct
-    def __init__(self, passage_id: _Optional[str] = ..., document_id: _Optional[str] = ..., collection: _Optional[str] = ..., title: _Optional[str] = ..., text: _Optional[str] = ..., headings: _Optional[_Iterable[str]] = ..., span: _Optional[_Union[TextSpan, _Mapping]] = ..., page: _Optional[int] = ..., ordinal: _Optional[int] = ..., uri: _Optional[str] = ..., version: _Optional[str] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    location: Location
+    def __init__(self, passage_id: _Optional[str] = ..., document_id: _Optional[str] = ..., collection: _Optional[str] = ..., title: _Optional[str] = ..., text: _Optional[str] = ..., headings: _Optional[_Iterable[str]] = ..., span: _Optional[_Union[TextSpan, _Mapping]] = ..., page: _Optional[int] = ..., ordinal: _Optional[int] = ..., uri: _Optional[str] = ..., version: _Optional[str] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., location: _Optional[_Union[Location, _Mapping]] = ...) -> None: ...
 
 class Evidence(_message.Message):
     __slots__ = ("score", "dense_rank", "dense_score", "sparse_rank", "sparse_score", "matched_terms", "rerank_score")

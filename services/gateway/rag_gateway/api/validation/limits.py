@@ -107,6 +107,14 @@ PASSAGE = MessageRule(
         "headings": ListRule(64, Text(500, PLAIN)),
         "span": _SPAN,
         "page": _UINT32,
+        "location": MessageRule(
+            {
+                "sheet": Text(500, PLAIN),
+                "first_row": _UINT32,
+                "last_row": _UINT32,
+                "attachment": Text(500, PLAIN),
+            }
+        ),
         "ordinal": _UINT32,
         "uri": Text(2_000, LINE),
         "version": Text(128, LINE),

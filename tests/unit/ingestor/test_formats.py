@@ -1,0 +1,236 @@
+"""Every office format: its text in its order, tables by rows, and where each passage is in its file."""
+
+import pytest
+
+from rag_contract.errors import InvalidArgument
+from rag_ingestor.chunking.chunks import ChunkSettings, chunk
+from rag_ingestor.chunking.model import Chunk, Location
+from rag_ingestor.parsing import reasons
+from rag_ingestor.parsing.parse import parse
+from rag_ingestor.parsing.parsed import Kind, Parsed, Unread
+from tests.support.ingestor import office
+from tests.support.ingestor.documents import KOREAN, archive, handbook, pdf
+
+TABLE = [["직급", "비수기", "성수기"], ["사원", "80,000", "95,000"], ["부장", "110,000", "160,000"]]
+ROWS = (
+    "직급: 사원 · 비수기: 80,000 · 성수기: 95,000\n직급: 부장 · 비수기: 110,000 · 성수기: 160,000"
+)
+SMALL = ChunkSettings(target_tokens=12, max_tokens=16, overlap_tokens=0, min_tokens=0)
+
+
+def blocks(parsed: Parsed) -> list[str]:
+    return [parsed.text[block.start : block.end] for block in parsed.blocks]
+
+
+def headings(parsed: Parsed) -> list[tuple[int, str]]:
+    return [(block.level, block.heading) for block in parsed.blocks if block.kind is Kind.HEADING]
+
+
+def holding(parsed: Parsed, text: str) -> Chunk:
+    """The small chunk that has the text."""
+    [found] = [one for one in chunk(parsed, SMALL) if text in one.text]
+    return found
+
+
+def refusal(content: bytes, name: str = "") -> str:
+    with pytest.raises(InvalidArgument) as caught:
+        parse(content, name)
+    return caught.value.violations[0].description
+
+
+@pytest.mark.parametrize("name", ["rules.hwp", "rules.hwpx"])
+def test_hwp_reads_with_headings_notes_and_merged_cells(name: str) -> None:
+    parsed = parse(office.made(name), name)
+    assert [level for level, _ in headings(parsed)] == [1, 1]
+    found = blocks(parsed)
+    assert set(found) >= {
+        "총무팀 문서",
+        "제1장 총칙",
+        "제1조(목적) 이 규정은 임직원의 국내 출장 여비를 정한다.",
+        "해외 출장은 따로 정한다.",
+        "직급: 사원 · 비수기: 80,000 · 성수기: 95,000\n"
+        "직급: 과장 · 비수기: 110,000 · 성수기: 145,000\n"
+        "직급: 부장 · 비수기: 110,000 · 성수기: 160,000",
+        "제3조(정산) 출장에서 돌아온 날부터 닷새 안에 정산한다.",
+    }
+    order = [parsed.text.index(text) for text in ("제1조", "해외", "제2조", "145,000", "제3조")]
+    assert order == sorted(order)
+    # NFKC would make 1 and m2 of these.
+    assert "①㎡ 단위" in parsed.text
+
+
+@pytest.mark.parametrize("name", ["password.hwp", "password.hwpx"])
+def test_hwp_with_a_password_says_so(name: str) -> None:
+    assert refusal(office.made(name)) == reasons.ENCRYPTED
+
+
+@pytest.mark.parametrize(("name", "reason"), [
+    ("rules.hwp", reasons.BROKEN_HWP), ("rules.hwpx", reasons.BROKEN_HWPX),
+])  # fmt: skip
+def test_damaged_hwp_is_refused(name: str, reason: str) -> None:
+    content = bytearray(office.made(name))
+    content[1100:5000] = bytes(3900)
+    assert refusal(bytes(content)) in (reason, reasons.NO_TEXT)
+
+
+def test_an_hwpx_reads_its_text_boxes_and_texts_after_notes() -> None:
+    space = 'xmlns:hp="http://www.hancom.co.kr/hwpml/2011/paragraph"'
+    run = "<hp:run><hp:t>{}</hp:t></hp:run>"
+    note = (
+        "<hp:run><hp:t>앞</hp:t><hp:ctrl><hp:endNote><hp:subList><hp:p>"
+        f"{run.format('미주')}</hp:p></hp:subList></hp:endNote></hp:ctrl>"
+        "<hp:t>뒤<hp:lineBreak/>다음<hp:tab/>칸</hp:t></hp:run>"
+    )
+    box = (
+        "<hp:run><hp:rect><hp:drawText><hp:subList><hp:p>"
+        f"{run.format('글상자')}</hp:p></hp:subList></hp:drawText></hp:rect></hp:run>"
+    )
+    section = f"<hs:sec xmlns:hs='x' {space}><hp:p>{note}</hp:p><hp:p>{box}</hp:p></hs:sec>"
+    second = f"<hs:sec xmlns:hs='x' {space}><hp:p>{run.format('열째')}</hp:p></hs:sec>"
+    content = archive(
+        {
+            "mimetype": "application/hwp+zip",
+            "Contents/section10.xml": second,
+            "Contents/section9.xml": section,
+        }
+    )
+    assert blocks(parse(content)) == ["앞뒤\n다음 칸", "미주", "글상자", "열째"]
+
+
+def test_a_presentation_reads_slide_by_slide_with_tables_and_notes() -> None:
+    content = office.presentation(
+        [
+            ("휴가 제도", "연차는 15일이다.\n이월은 5일까지다."),
+            ("", ""),
+            ("숙박비", "직급마다 다르다."),
+        ],
+        notes="묻는 사람이 많다.",
+        table=TABLE,
+    )
+    parsed = parse(content, "a.pptx")
+    assert headings(parsed) == [(1, "휴가 제도"), (1, "숙박비")]
+    assert blocks(parsed)[1:] == [
+        "연차는 15일이다.\n이월은 5일까지다.", "숙박비", "직급마다 다르다.", ROWS, "묻는 사람이 많다.",
+    ]  # fmt: skip
+    assert parsed.unread == (Unread(reasons.SLIDE_WITHOUT_TEXT, (2,)),)
+    assert holding(parsed, "연차").page == 1
+    assert holding(parsed, "묻는 사람").page == 3
+
+
+def test_a_workbook_reads_row_by_row_with_the_names_of_its_columns() -> None:
+    rows: office.Rows = [
+        ["2026년 부서 예산", None, None],
+        [None],
+        ["부서", "항목", "금액"],
+        ["총무팀", "비품", 1_450_000],
+        ["총무팀", "임차료", 2.5],
+        ["인사팀", "교육비", 900_000],
+        [None],
+        ["개발팀", "서버", 120_000],
+    ]
+    content = office.xlsx({"예산": rows, "빈 시트": []}, merged=[(0, 0, 0, 2), (3, 0, 4, 0)])
+    parsed = parse(content, "renamed.docx")
+    assert parsed.media_type.endswith("spreadsheetml.sheet")
+    assert blocks(parsed) == [
+        "예산",
+        "2026년 부서 예산",
+        "부서: 총무팀 · 항목: 비품 · 금액: 1450000\n"
+        "부서: 총무팀 · 항목: 임차료 · 금액: 2.5\n"
+        "부서: 인사팀 · 항목: 교육비 · 금액: 900000",
+        "부서: 개발팀 · 항목: 서버 · 금액: 120000",
+    ]
+    assert holding(parsed, "임차료").location == Location("예산", 5, 5)
+    assert holding(parsed, "서버").location == Location("예산", 8, 8)
+    assert holding(parsed, "서버").headings == ("예산",)
+
+
+@pytest.mark.parametrize("content", [
+    office.xls({"숙박비": TABLE}), office.ods("숙박비", TABLE), office.xlsx({"숙박비": TABLE}),
+])  # fmt: skip
+def test_workbooks_of_every_kind_read_alike(content: bytes) -> None:
+    assert blocks(parse(content)) == ["숙박비", ROWS]
+
+
+def test_a_head_is_repeated_in_every_piece_of_a_long_sheet() -> None:
+    rows = [
+        ["번호", "규정", "유효기한"],
+        *[[f"R-{at:03}", "규정", "2026-08-15"] for at in range(300)],
+    ]
+    pieces = chunk(parse(office.xlsx({"목록": rows})))
+    assert len(pieces) > 5
+    assert all("유효기한: 2026-08-15" in one.text for one in pieces)
+    assert [one.location.first_row for one in pieces if one.location][1:] == [
+        one.location.last_row + 1 for one in pieces if one.location
+    ][:-1]
+
+
+def test_delimited_values_may_be_quoted_uneven_and_in_cp949() -> None:
+    text = '이름,부서,비고\r\n"김, 하늘",총무팀,"첫 줄\r\n둘째 줄"\r\n\r\n박바다,인사팀\r\n'
+    parsed = parse(text.encode("cp949"), "a.csv")
+    assert parsed.media_type == "text/csv"
+    assert parsed.text.splitlines()[0] == "이름: 김, 하늘 · 부서: 총무팀 · 비고: 첫 줄 둘째 줄"
+    assert holding(parsed, "박바다").location == Location("", 2, 5)
+
+
+def test_a_list_that_is_named_as_a_table_is_plain_text() -> None:
+    assert parse(b"one\ntwo\nthree", "a.csv").media_type == "text/plain"
+
+
+def test_rtf_reads_in_its_code_page() -> None:
+    parsed = parse(office.rtf("휴가 규정", "연차는 15일이다."), "a.rtf")
+    assert blocks(parsed) == ["휴가 규정", "연차는 15일이다."]
+
+
+def test_mail_reads_with_its_attachments_and_what_it_quotes_once() -> None:
+    text = "견적은 금요일까지 보내 주세요.\n\n> 지난 견적은 120만 원이었습니다.\n"
+    attachments = {
+        "예산.xlsx": office.xlsx({"예산": TABLE}),
+        "안내.pdf": pdf([[KOREAN], ["둘째 쪽의 글이다."]]),
+        "규정.docx": handbook(),
+        "로고.png": office.PNG,
+    }
+    parsed = parse(office.mail(text, attachments), "a.eml")
+    assert parsed.title == "견적 요청의 건"
+    found = blocks(parsed)
+    assert found[1].splitlines() == [
+        "From: 김하늘 <kim@example.com>", "To: lee@example.com", "Date: Mon, 30 Nov 2026 08:00:00 +0900",
+    ]  # fmt: skip
+    assert found[2:5] == [
+        "견적은 금요일까지 보내 주세요.", "인용된 이전 메일", "지난 견적은 120만 원이었습니다.",
+    ]  # fmt: skip
+    assert parsed.unread == (
+        Unread(reasons.ATTACHMENT_UNREAD, detail=f"로고.png: {reasons.IMAGE}"),
+    )
+    assert holding(parsed, "금요일").location is None
+    assert holding(parsed, "부장").location == Location("예산", 3, 3, "예산.xlsx")
+    second = holding(parsed, "둘째 쪽")
+    assert (second.page, second.location) == (2, Location(attachment="안내.pdf"))
+
+
+def test_mail_within_mail_is_read_to_a_bound() -> None:
+    content = office.mail("가장 안쪽의 글이다.", subject="안")
+    for depth in range(6):
+        content = office.mail(f"{depth}번째 글이다.", {"전달.eml": content}, subject=f"{depth}")
+    parsed = parse(content, "a.eml")
+    assert "4번째 글이다." in parsed.text
+    assert [one.reason for one in parsed.unread] == [reasons.ATTACHMENTS_LEFT_OUT]
+
+
+def test_mail_is_known_by_its_headers_and_a_letter_is_none() -> None:
+    assert parse(office.mail("본문이다.")).media_type == "message/rfc822"
+    letter = "To: all\nFrom: Anna\nSubject: lunch\n\nWe meet at noon."
+    assert parse(letter.encode(), "a.txt").media_type == "text/plain"
+    subject = b"=?ks_c_5601-1987?B?yN6wobGtwaQ=?="
+    raw = b"MIME-Version: 1.0\nFrom: a@b.c\nSubject: %s\nContent-Type: text/plain; charset=ks_c_5601-1987\n\n%s"
+    assert "똠방각하" in parse(raw % (subject, "똠방각하".encode("cp949"))).text
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "규정.docx", "B.PDF"])
+def test_text_under_the_name_of_another_format_is_read_with_a_warning(name: str) -> None:
+    parsed = parse("그냥 글이다.".encode(), name)
+    assert parsed.text == "그냥 글이다."
+    assert parsed.unread == (Unread(reasons.NAME_MISMATCH),)
+
+
+def test_pages_without_text_are_noted_unless_they_are_empty() -> None:
+    assert parse(pdf([["글이다."], [], ["또 글이다."]])).unread == ()
