@@ -7,7 +7,13 @@ from pathlib import Path, PurePosixPath
 
 from rag_contract.document_ids import MAX_BYTES, canonical, is_allowed, is_document_id
 
-EXTENSIONS = frozenset({".txt", ".md", ".markdown", ".html", ".htm", ".pdf", ".docx"})
+# Of files in folders. Images are not among them: not every deployment reads them.
+EXTENSIONS = frozenset(
+    (
+        *(".txt", ".md", ".markdown", ".html", ".htm", ".csv", ".tsv", ".rtf", ".eml"),
+        *(".pdf", ".docx", ".pptx", ".xlsx", ".xls", ".ods", ".hwp", ".hwpx"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from rag_ingestor.api.uploads import UploadBudget
 from rag_ingestor.chunking.chunks import ChunkSettings
 from rag_ingestor.clients.embedder import Embedder
 from rag_ingestor.clients.retriever import Retriever
+from rag_ingestor.ocr.splitter import RecognisingSplitter
+from rag_ingestor.ocr.tesseract import Tesseract
 from rag_ingestor.parsing.parsed import Limits
 from rag_ingestor.pipeline.service import IngestionService
 from rag_ingestor.sandbox.pool import SplitterPool, WorkerSettings
@@ -37,12 +39,16 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
             )
         ]
         metrics = IngestorMetrics(context.metrics)
-        splitter = await stack.enter_async_context(_splitter(settings, metrics))
+        pool = await stack.enter_async_context(_pool(settings, metrics))
+        engine = _engine(settings)
+        splitter = _recognising(settings, pool, engine) if engine else pool
         index = Retriever(retriever, stream_timeout=settings.ingest_timeout)
         chunks = Embedder(embedder, stream_timeout=settings.ingest_timeout)
         servicer = IngestorServicer(
             splitter,
-            IngestionService(splitter, chunks, index, slots=settings.slots),
+            IngestionService(
+                splitter, chunks, index, slots=settings.slots, recognises=engine is not None
+            ),
             index,
             UploadBudget(settings.document_bytes, metrics),
             splitter.media_types,
@@ -58,7 +64,19 @@ async def app(settings: Settings) -> AsyncIterator[Ports]:
         yield await stack.enter_async_context(served)
 
 
-def _splitter(settings: Settings, metrics: IngestorMetrics) -> SplitterPool:
+def _engine(settings: Settings) -> Tesseract | None:
+    if settings.ocr == "off":
+        return None
+    return Tesseract.find(settings.ocr_languages, settings.ocr_seconds)
+
+
+def _recognising(settings: Settings, pool: SplitterPool, engine: Tesseract) -> RecognisingSplitter:
+    return RecognisingSplitter(
+        pool, engine, max_pages=settings.ocr_pages, at_once=settings.parse_workers
+    )
+
+
+def _pool(settings: Settings, metrics: IngestorMetrics) -> SplitterPool:
     return SplitterPool(
         Limits(max_bytes=settings.document_bytes, max_pages=settings.document_pages),
         ChunkSettings(settings.chunk_tokens, settings.chunk_tokens_max, settings.chunk_overlap),

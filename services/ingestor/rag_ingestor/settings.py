@@ -1,5 +1,7 @@
 """The ingestor's settings, read from environment variables with the prefix INGESTOR_."""
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -55,6 +57,22 @@ class Settings(VaultSettings):
     parse_seconds: Seconds = Field(60, description="Timeout for parsing one file, in seconds.")
     parse_memory: int = Field(
         2**30, ge=2**28, description="Memory limit for parsing one file, in bytes."
+    )
+
+    ocr: Literal["auto", "off"] = Field(
+        "auto",
+        description="Whether the text of scanned pages and images is recognised, where Tesseract is installed.",
+    )
+    ocr_languages: str = Field(
+        "kor+eng",
+        pattern=r"^[A-Za-z_]{2,32}(\+[A-Za-z_]{2,32}){0,7}$",
+        description="Languages that Tesseract recognises, joined by +.",
+    )
+    ocr_pages: int = Field(
+        20, ge=1, le=500, description="Maximum number of pages of a file that are recognised."
+    )
+    ocr_seconds: Seconds = Field(
+        60, description="Timeout for recognising one page, in seconds; it stays unread then."
     )
 
     @model_validator(mode="after")

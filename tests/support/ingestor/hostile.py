@@ -95,6 +95,22 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         archive({"word/document.xml": _DOCUMENT, "word/media/1.png": bytes(80 << 20)}),
         reasons.EXPANDS,
     ),
+    "a bomb of a workbook": (
+        archive({"xl/workbook.xml": "<a/>", "xl/worksheets/sheet1.xml": bytes(80 << 20)}),
+        reasons.EXPANDS,
+    ),
+    "a bomb of a presentation": (
+        archive({"ppt/presentation.xml": "<a/>", "ppt/slides/slide1.xml": bytes(80 << 20)}),
+        reasons.EXPANDS,
+    ),
+    "more members than a document has": (
+        archive({"word/document.xml": "<a/>", **{f"word/{at}": "" for at in range(20_001)}}),
+        reasons.EXPANDS,
+    ),
+    "an entity in an HWPX": (
+        archive({"Contents/header.xml": "<a/>", "Contents/section0.xml": "<!DOCTYPE a><a/>"}),
+        reasons.ENTITIES,
+    ),
     "a billion laughs": (entities(), reasons.ENTITIES),
     "a billion laughs in UTF-16": (wide("utf-16"), reasons.ENTITIES),
     "a file by an entity": (external("file:///etc/passwd"), reasons.ENTITIES),

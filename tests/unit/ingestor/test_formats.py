@@ -97,6 +97,20 @@ def test_an_hwpx_reads_its_text_boxes_and_texts_after_notes() -> None:
     assert blocks(parse(content)) == ["앞뒤\n다음 칸", "미주", "글상자", "열째"]
 
 
+def test_an_hwpx_reads_as_if_all_changes_were_accepted_and_notes_once() -> None:
+    space = 'xmlns:hp="http://www.hancom.co.kr/hwpml/2011/paragraph"'
+    noted = "<hp:subList><hp:p><hp:run><hp:t>각주</hp:t></hp:run></hp:p></hp:subList>"
+    note = f"<hp:ctrl><hp:footNote>{noted}</hp:footNote></hp:ctrl>"
+    changed = "<hp:t>새<hp:deleteBegin/>옛</hp:t></hp:run><hp:run><hp:t>것<hp:deleteEnd/> 글</hp:t>"
+    inner = f"<hp:subList><hp:p><hp:run><hp:t>안</hp:t>{note}</hp:run></hp:p></hp:subList>"
+    box = f"<hp:rect><hp:drawText>{inner}</hp:drawText></hp:rect>"
+    table = f"<hp:tbl><hp:tr><hp:tc>{inner}</hp:tc></hp:tr></hp:tbl>"
+    body = "".join(f"<hp:p><hp:run>{part}</hp:run></hp:p>" for part in (changed, box, table))
+    section = f"<hs:sec xmlns:hs='x' {space}>{body}</hs:sec>"
+    content = archive({"mimetype": "application/hwp+zip", "Contents/section0.xml": section})
+    assert blocks(parse(content)) == ["새 글", "안", "각주", "안", "각주"]
+
+
 def test_a_presentation_reads_slide_by_slide_with_tables_and_notes() -> None:
     content = office.presentation(
         [

@@ -2,7 +2,7 @@
 
 import string
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rag_ingestor.chunking.model import Chunk, Location
@@ -163,11 +163,15 @@ def _where(places: Sequence[Place], start: int, end: int) -> tuple[int | None, L
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """An uploaded file; its name and declared media type are unverified."""
+    """An uploaded file; its name and declared media type are unverified.
+
+    `recognised` has the text of scanned pages: see `parse`.
+    """
 
     content: bytes = field(repr=False)
     filename: str = ""
     declared_type: str = ""
+    recognised: Mapping[int, str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,6 @@ def split(file: SourceFile, limits: Limits, settings: ChunkSettings) -> Split:
 
     Blocks and may use much memory: the sandbox limits both. Raises InvalidArgument.
     """
-    parsed = parse(file.content, file.filename, file.declared_type, limits)
+    parsed = parse(file.content, file.filename, file.declared_type, limits, file.recognised)
     chunks = tuple(chunk(parsed, settings))
     return Split(parsed.title, parsed.text, parsed.media_type, chunks, parsed.unread)

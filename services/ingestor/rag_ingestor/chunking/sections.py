@@ -1,4 +1,4 @@
-"""Divides a document into sections by headings, and these into units that a chunk never cuts."""
+"""Divides a document into sections by headings and questions, and these into units that a chunk never cuts."""
 
 import re
 import unicodedata
@@ -44,15 +44,19 @@ def sections(
     min_cost: float,
     estimate: Callable[[str], float],
 ) -> list[Section]:
-    """The document's sections; small ones merged, and all merged if they cost at most `max_cost`.
+    """The document's sections; small ones merged, and all merged if they are few and cost at most `max_cost`.
 
     Costs are estimated tokens. No unit costs more than `max_cost`; a longer sentence is cut into pieces
-    of at most `target`. Sections under `min_cost` are merged with the next one.
+    of at most `target`. Sections under `min_cost` are merged with the next one, in a small document of many
+    those under a third of it. In a list of questions with their answers, each question begins a section.
     """
     parts = list(_sections(parsed, _Cutter(parsed.text, target, max_cost, estimate)))
-    if sum(section.costs[-1] for section in parts) <= max_cost and len(parts) > 1:
-        return [_join(parts)]
-    return _merge_small(parts, min_cost, target)
+    filled = sum(not _only_headings(section) for section in parts)
+    if sum(section.costs[-1] for section in parts) > max_cost:
+        return _merge_small(parts, min_cost, target)
+    if filled < _MANY:
+        return [_join(parts)] if len(parts) > 1 else parts
+    return _merge_small(parts, min_cost / 3, target)
 
 
 # White space has no tokens, so the number of characters is limited too.
@@ -61,10 +65,22 @@ _SPACE = re.compile(r"\s*")
 _LINE = re.compile(r"\S(?:[^\n\r]*[^\s])?")
 
 
+# From so many sections or questions on, a document is divided by them even if it would fit into one chunk.
+_MANY = 4
+# Label of a question in a list of them.
+_LABEL = re.compile(
+    r"[\s*_>#\-\[(<【「]{0,8}(?:Q|질문|물음|문|Question)\s?\d{0,3}[*_]{0,3}\s{0,8}[.):：\]>】」]",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(r"(?:[?？]|나요|까요|습니까|입니까)[\s*_]*$")
+
+
 def _sections(parsed: Parsed, cutter: "_Cutter") -> Iterator[Section]:
     stack: list[Block] = []
     units: list[Unit] = []
-    for block in parsed.blocks:
+    divided = [cutter.units(block) for block in parsed.blocks]
+    starts = _question_starts(parsed, divided)
+    for block, own in zip(parsed.blocks, divided, strict=True):
         if block.kind is Kind.HEADING:
             if units:
                 yield Section(_path(stack), units)
@@ -72,9 +88,29 @@ def _sections(parsed: Parsed, cutter: "_Cutter") -> Iterator[Section]:
             while stack and stack[-1].level >= block.level:
                 stack.pop()
             stack.append(block)
-        units += cutter.units(block)
+        for unit in own:
+            if unit.start in starts and any(not one.heading for one in units):
+                yield Section(_path(stack), units)
+                units = []
+            units.append(unit)
     if units:
         yield Section(_path(stack), units)
+
+
+def _question_starts(parsed: Parsed, divided: Sequence[Sequence[Unit]]) -> set[int]:
+    """Where questions begin that have a label, or a line of their own above their answer; none if few."""
+    starts = set()
+    for block, units in zip(parsed.blocks, divided, strict=True):
+        if block.kind is not Kind.TEXT:
+            continue
+        for at, unit in enumerate(units):
+            before = parsed.text[max(unit.start - 1, 0) : unit.start]
+            begins_line = at == 0 or before in "\n\r"
+            text = parsed.text[unit.start : unit.end]
+            alone = parsed.text[unit.end : unit.end + 1] in "\n\r" and at + 1 < len(units)
+            if begins_line and (_LABEL.match(text) or (at == 0 and alone and _ASKS.search(text))):
+                starts.add(unit.start)
+    return starts if len(starts) >= _MANY else set()
 
 
 def _path(stack: Sequence[Block]) -> tuple[str, ...]:

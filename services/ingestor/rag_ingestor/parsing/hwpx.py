@@ -1,7 +1,7 @@
 """Parses HWPX (OWPML, KS X 6101): paragraphs, headings, tables, notes, text boxes, headers and footers."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lxml import etree
 
@@ -48,9 +48,9 @@ _PACKAGE = "Contents/content.hpf"
 _OUTLINE_STYLE = re.compile(r"(?:개요|Outline) ([1-9]|10)")
 _NOTES = ("footNote", "endNote")
 _MARGINS = ("header", "footer")
-_HIDDEN = ("hiddenComment", "memo")
 _BREAKS = {"tab": " ", "lineBreak": "\n", "nbSpace": " ", "fwSpace": " ", "hyphen": "-"}
-_DELETED = ("deleteBegin", "deleteEnd")
+# Marks of tracked changes, which may be in different runs.
+_DELETION = {"deleteBegin": True, "deleteEnd": False}
 
 
 def _section_number(name: str) -> int:
@@ -120,17 +120,35 @@ class _Reader:
             if _name(node) == "tbl":
                 self.builder.add(table_text(grid_rows(_cells(node))), Kind.LINES)
             else:
-                for inner in _descendants(node, "subList"):
-                    for one in _children(inner, "p"):
-                        self.add_paragraph(one)
-        for kind in _NOTES:
-            for note in _own(paragraph, kind):
-                self.builder.add("\n".join(_texts(note)))
+                self._add_boxes(node)
+        for note in _notes(paragraph):
+            self.builder.add("\n".join(_texts(note)))
+
+    def _add_boxes(self, node: etree._Element) -> None:
+        """Add the paragraphs of a drawn object's text boxes; a box within one comes with its paragraph."""
+        for box in _descendants(node, "drawText"):
+            if _is_inside(box, node, ("drawText",)):
+                continue
+            for inner in _children(box, "subList"):
+                for one in _children(inner, "p"):
+                    self.add_paragraph(one)
 
 
-def _own(paragraph: etree._Element, name: str) -> Iterator[etree._Element]:
-    """The elements of a name that are anchored in the paragraph itself or in its tables."""
-    return (node for node in _descendants(paragraph, name))
+def _notes(paragraph: etree._Element) -> Iterator[etree._Element]:
+    """Footnotes and endnotes of the paragraph and of its tables; those in text boxes have paragraphs there."""
+    for node in paragraph.iterdescendants():
+        if _name(node) in _NOTES and not _is_inside(node, paragraph, ("drawText", *_NOTES)):
+            yield node
+
+
+def _is_inside(node: etree._Element, outer: etree._Element, names: Sequence[str]) -> bool:
+    """Whether an element of these names is between the node and the outer one."""
+    for ancestor in node.iterancestors():
+        if ancestor is outer:
+            return False
+        if _name(ancestor) in names:
+            return True
+    return False
 
 
 def _anchored(paragraph: etree._Element) -> Iterator[etree._Element]:
@@ -142,19 +160,30 @@ def _anchored(paragraph: etree._Element) -> Iterator[etree._Element]:
 
 
 def _texts(node: etree._Element) -> list[str]:
-    """The texts of all paragraphs below the element, those of tables in it as well."""
-    found = (" ".join(_text(paragraph).split()) for paragraph in _descendants(node, "p"))
+    """The texts of all paragraphs below the element, those of tables in it as well, without notes in it."""
+    found = (
+        " ".join(_text(paragraph).split())
+        for paragraph in _descendants(node, "p")
+        if not _is_inside(paragraph, node, _NOTES)
+    )
     return [text for text in found if text]
 
 
 def _text(paragraph: etree._Element) -> str:
-    """The paragraph's own text, without that of tables, notes and boxes that are anchored in it."""
+    """The paragraph's own text with all tracked changes accepted.
+
+    That of tables, notes and boxes that are anchored in it is left out.
+    """
     pieces: list[str] = []
+    deleted = False
     for run in _children(paragraph, "run"):
         for node in _children(run, "t"):
-            pieces.append(node.text or "")
+            if not deleted:
+                pieces.append(node.text or "")
             for child in node.iterchildren():
-                pieces += _BREAKS.get(_name(child), ""), child.tail or ""
+                deleted = _DELETION.get(_name(child), deleted)
+                if not deleted:
+                    pieces += _BREAKS.get(_name(child), ""), child.tail or ""
     return "".join(pieces)
 
 

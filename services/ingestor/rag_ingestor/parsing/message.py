@@ -41,7 +41,10 @@ def parse(content: bytes, limits: Limits, read: Reader, depth: int = 0) -> Parse
 
     What replies quote stands once, at the end, below a heading of its own. Raises InvalidArgument.
     """
-    message = email.message_from_bytes(content, EmailMessage, policy=email.policy.default)
+    try:
+        message = email.message_from_bytes(content, EmailMessage, policy=email.policy.default)
+    except (RecursionError, ValueError) as error:
+        raise content_error(reasons.BROKEN_MAIL) from error
     builder = ParsedBuilder(limits)
     subject = single_line(_header(message, "Subject"))
     builder.add(subject, Kind.HEADING, 1)

@@ -1,26 +1,33 @@
 """Parses documents of every supported format, which is detected by content."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from email.message import Message
 from importlib import import_module
 from pathlib import PurePath
+from typing import Any
 
 from rag_ingestor.parsing import delimited, plain, reasons
 from rag_ingestor.parsing.charset import decode_text
 from rag_ingestor.parsing.parsed import (
+    BMP,
     CSV,
     DOCX,
     EML,
+    GIF,
     HTML,
     HWP,
     HWPX,
+    JPEG,
     MARKDOWN,
     ODS,
     PDF,
     PLAIN,
+    PNG,
     PPTX,
     RTF,
+    TIFF,
+    WEBP,
     XLS,
     XLSX,
     Block,
@@ -41,6 +48,7 @@ from rag_ingestor.parsing.recognition import (
 )
 
 __all__ = [
+    "IMAGE_TYPES",
     "MEDIA_TYPES",
     "READERS",
     "Block",
@@ -71,11 +79,17 @@ READERS = {
     EML: "message",
 }
 MEDIA_TYPES = tuple(READERS)
-_BINARY = frozenset({PDF, DOCX, PPTX, XLSX, XLS, ODS, HWP, HWPX, RTF})
+# Read only where text can be recognised (OCR).
+IMAGE_TYPES = (PNG, JPEG, TIFF, GIF, BMP, WEBP)
+_BINARY = frozenset({PDF, DOCX, PPTX, XLSX, XLS, ODS, HWP, HWPX, RTF, *IMAGE_TYPES})
 
 
 def parse(
-    content: bytes, filename: str = "", declared_type: str = "", limits: Limits | None = None
+    content: bytes,
+    filename: str = "",
+    declared_type: str = "",
+    limits: Limits | None = None,
+    recognised: Mapping[int, str] | None = None,
 ) -> Parsed:
     """The document's text in NFC with title, blocks and pages.
 
@@ -84,6 +98,9 @@ def parse(
     `unread`. The title falls back to the first heading, then to the file name. Raises InvalidArgument
     (field "content", a message of `reasons`) if the document cannot be parsed or its declared type
     contradicts the content.
+
+    `recognised` has the text of scanned pages (OCR), from 1. If it is empty, a document without text is no
+    error: its pages are in `unread`, to be recognised. None: nothing recognises text.
     """
     limits = limits or Limits()
     if not content:
@@ -93,15 +110,27 @@ def parse(
     declared = _Declared.of(declared_type)
     binary = binary_media_type(content)
     _refuse_mismatch(declared.media_type, binary)
-    if binary:
+    parsed: Parsed
+    if binary in IMAGE_TYPES:
+        parsed = _module("image").parse(content, limits, recognised, binary)
+    elif binary == PDF:
+        parsed = _reader(PDF)(content, limits, recognised)
+    elif binary:
         parsed = _reader(binary)(content, limits)
     else:
         parsed = _parsed_text(content, filename, declared, limits)
         if promises_binary(filename):
             parsed = replace(parsed, unread=(Unread(reasons.NAME_MISMATCH), *parsed.unread))
-    if not parsed.text.strip():
+    if not parsed.text.strip() and not (parsed.unread and recognised == {}):
         raise content_error(reasons.NO_TEXT)
     return replace(parsed, title=parsed.title or _fallback_title(parsed, filename))
+
+
+def render(content: bytes, page: int) -> bytes:
+    """A page of a PDF or an image, from 1, as an image in PGM. Raises InvalidArgument."""
+    kind = "pdf" if binary_media_type(content) == PDF else "image"
+    drawn: bytes = _module(kind).render(content, page)
+    return drawn
 
 
 def is_plain(content: bytes, filename: str, declared_type: str) -> bool:
@@ -133,9 +162,12 @@ def _refuse_mismatch(declared: str, binary: str) -> None:
 
 def _reader(media_type: str) -> Callable[..., Parsed]:
     """Imported lazily, so that a process that parses only plain text loads no parser written in C."""
-    module = import_module(f"rag_ingestor.parsing.{READERS[media_type]}")
-    reader: Callable[..., Parsed] = module.parse
+    reader: Callable[..., Parsed] = _module(READERS[media_type]).parse
     return reader
+
+
+def _module(name: str) -> Any:
+    return import_module(f"rag_ingestor.parsing.{name}")
 
 
 def _parsed_text(content: bytes, filename: str, declared: _Declared, limits: Limits) -> Parsed:

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -24,6 +24,12 @@ HWPX = "application/hwp+zip"
 RTF = "application/rtf"
 EML = "message/rfc822"
 CSV = "text/csv"
+PNG = "image/png"
+JPEG = "image/jpeg"
+TIFF = "image/tiff"
+GIF = "image/gif"
+BMP = "image/bmp"
+WEBP = "image/webp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +253,15 @@ class ParsedBuilder:
     def skip(self, reason: str, pages: Sequence[int] = (), detail: str = "") -> None:
         """Note that a part could not be read; `reason` is a key of `reasons.UNREAD`."""
         self._unread.append(Unread(reason, tuple(pages), detail))
+
+    def note_recognised(self, recognised: Mapping[int, str], pages: Iterable[int]) -> None:
+        """Note of these pages whose text was recognised, and on which nothing was."""
+        found = [page for page in pages if recognised.get(page, "").strip()]
+        if found:
+            self.skip(reasons.TEXT_RECOGNISED, found)
+        left = sorted(set(pages) - set(found))
+        if left:
+            self.skip(reasons.PAGE_NOT_RECOGNISED, left)
 
     def parsed(self, title: str, media_type: str) -> Parsed:
         text = "".join(self._parts)

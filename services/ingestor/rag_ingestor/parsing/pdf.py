@@ -11,6 +11,7 @@ import pypdfium2 as pdfium  # type: ignore[import-untyped]
 import pypdfium2.raw as pdfium_c  # type: ignore[import-untyped]
 
 from rag_ingestor.parsing import reasons
+from rag_ingestor.parsing.image import pgm
 from rag_ingestor.parsing.parsed import (
     PDF,
     Kind,
@@ -26,13 +27,14 @@ from rag_ingestor.parsing.running_lines import PlacedLine, without_running_lines
 from rag_ingestor.parsing.tables import table_text
 
 
-def parse(content: bytes, limits: Limits) -> Parsed:
+def parse(content: bytes, limits: Limits, recognised: Mapping[int, str] | None = None) -> Parsed:
     """The text page by page, without running headers, footers and page numbers.
 
     A page without text, or whose fonts do not say which characters they show, is empty and noted as unread,
     unless nothing is drawn on it. A sentence
     that runs over a page stays whole. A document that only restricts its use (owner password) is parsed.
-    Raises InvalidArgument for one that requires a password to open, and for one without any text.
+    Raises InvalidArgument for one that requires a password to open, and for one without any text, unless
+    `recognised` is empty; else it has the text of pages that cannot be read, by number.
     """
     with closing(_open_document(content)) as document:
         if len(document) > limits.max_pages:
@@ -40,6 +42,9 @@ def parse(content: bytes, limits: Limits) -> Parsed:
         builder = ParsedBuilder(limits)
         outline = _outline(document)
         pages = [_read_page(document, index) for index in range(len(document))]
+        unread = [at for at, page in enumerate(pages, 1) if page.fault in _RECOGNISABLE]
+        for at in unread if recognised else ():
+            pages[at - 1] = _recognised_page((recognised or {}).get(at, ""))
         columns = _Columns()
         for index, lines in enumerate(without_running_lines([page.lines for page in pages])):
             text = _rejoin_words("\n".join(line.text for line in lines))
@@ -50,8 +55,10 @@ def parse(content: bytes, limits: Limits) -> Parsed:
             numbers = [at for at, page in enumerate(pages, 1) if page.fault == reason]
             if numbers:
                 builder.skip(_UNREAD[reason], numbers)
+        if recognised:
+            builder.note_recognised(recognised, unread)
         parsed = builder.parsed(single_line(document.get_metadata_value("Title")), PDF)
-    if not parsed.text:
+    if not parsed.text and (recognised or not parsed.unread or recognised is None):
         raise content_error(_why_empty({page.fault for page in pages}))
     return parsed
 
@@ -70,6 +77,9 @@ _BEGINNING = re.compile(
 )
 _BROKEN_WORD = re.compile(r"(?<=[가-힣])\n(?=[가-힣])")
 
+_DOTS = 300
+# Pixels; A3 at 300 dots an inch has 4,961.
+_LONGEST_SIDE = 6000
 # A page's fault, and what is noted of it if other pages could be read.
 _NO_TEXT = "no text"
 _UNREAD = {
@@ -77,6 +87,8 @@ _UNREAD = {
     reasons.UNREADABLE_FONT: reasons.PAGE_UNREADABLE_FONT,
     reasons.BROKEN_PDF: reasons.PAGE_BROKEN,
 }
+
+_RECOGNISABLE = tuple(fault for fault, said in _UNREAD.items() if said in reasons.RECOGNISABLE)
 
 Bookmark = tuple[int, str]
 
@@ -112,6 +124,25 @@ def _read_page(document: pdfium.PdfDocument, index: int) -> _Page:
                 return _Page(lines)
     except pdfium.PdfiumError:
         return _Page(fault=reasons.BROKEN_PDF)
+
+
+def _recognised_page(text: str) -> _Page:
+    return _Page([PlacedLine(line, 0.0) for line in text.splitlines()])
+
+
+def render(content: bytes, page: int) -> bytes:
+    """A page, from 1, in grey as PGM, at 300 dots an inch if it is not too large. Raises InvalidArgument."""
+    with closing(_open_document(content)) as document:
+        try:
+            with closing(document[page - 1]) as drawn:
+                scale = min(_DOTS / 72, _LONGEST_SIDE / max(*drawn.get_size(), 1.0))
+                bitmap = drawn.render(scale=scale, grayscale=True)
+                rows, stride = bytes(bitmap.buffer), bitmap.stride
+                width, height = bitmap.width, bitmap.height
+        except pdfium.PdfiumError as error:
+            raise content_error(reasons.BROKEN_PDF) from error
+    pixels = b"".join(rows[at * stride : at * stride + width] for at in range(height))
+    return pgm(width, height, pixels)
 
 
 def _placed_lines(textpage: pdfium.PdfTextPage) -> list[PlacedLine]:

@@ -21,6 +21,7 @@ BROKEN_HWPX = "is a broken HWPX document"
 BROKEN_PPTX = "is a broken PPTX presentation"
 BROKEN_WORKBOOK = "is a broken workbook"
 BROKEN_RTF = "is a broken RTF document"
+BROKEN_MAIL = "is a broken mail message"
 BROKEN_HTML = "is HTML nested too deeply to read"
 OUTSIDE = "is an archive whose member paths lead out of it"
 ENTITIES = "declares XML entities, which no document may"
@@ -34,6 +35,8 @@ OFFICE = "is a legacy Office document (DOC or PPT), which is not supported; save
 OPEN_DOCUMENT = "is an OpenDocument file other than a spreadsheet, which is not supported"
 HWPML = "is an HWPML document, which is not supported; save it as HWP or HWPX"
 IMAGE = "is an image; recognise its text first (OCR)"
+BROKEN_IMAGE = "is a broken image"
+NOTHING_RECOGNISED = "is an image on which no text was recognised"
 EPUB = "is an EPUB book, which is not supported"
 
 KOREAN = {
@@ -55,6 +58,7 @@ KOREAN = {
     BROKEN_PPTX: "손상된 PPTX 프레젠테이션입니다.",
     BROKEN_WORKBOOK: "손상된 통합 문서입니다.",
     BROKEN_RTF: "손상된 RTF 문서입니다.",
+    BROKEN_MAIL: "손상된 메일입니다.",
     BROKEN_HTML: "너무 깊이 중첩되어 읽을 수 없는 HTML입니다.",
     OUTSIDE: "압축 파일 밖을 가리키는 이름이 들어 있습니다.",
     ENTITIES: "XML 엔터티 선언은 허용되지 않습니다.",
@@ -67,6 +71,8 @@ KOREAN = {
     OPEN_DOCUMENT: "스프레드시트가 아닌 OpenDocument 파일은 지원하지 않습니다.",
     HWPML: "지원하지 않는 HWPML 문서입니다. HWP나 HWPX로 저장해 주세요.",
     IMAGE: "그림입니다. 먼저 문자 인식(OCR)을 해 주세요.",
+    BROKEN_IMAGE: "손상된 그림입니다.",
+    NOTHING_RECOGNISED: "글자를 인식하지 못한 그림입니다.",
     EPUB: "지원하지 않는 EPUB 전자책입니다.",
 }
 
@@ -78,6 +84,8 @@ SHEET_UNREAD = "SHEET_UNREAD"
 ATTACHMENT_UNREAD = "ATTACHMENT_UNREAD"
 ATTACHMENTS_LEFT_OUT = "ATTACHMENTS_LEFT_OUT"
 NAME_MISMATCH = "NAME_MISMATCH"
+PAGE_NOT_RECOGNISED = "PAGE_NOT_RECOGNISED"
+TEXT_RECOGNISED = "TEXT_RECOGNISED"
 
 # What is said of a part that was not read, in English and Korean.
 UNREAD = {
@@ -88,6 +96,14 @@ UNREAD = {
     PAGE_UNREADABLE_FONT: (
         "pages whose fonts do not say which characters they show; recognise their text first (OCR)",
         "글꼴에 문자 정보가 없어 읽을 수 없는 쪽이 있습니다. 먼저 문자 인식(OCR)을 해 주세요.",
+    ),
+    PAGE_NOT_RECOGNISED: (
+        "scanned pages on which nothing was recognised, or beyond the number that is recognised",
+        "문자 인식(OCR)이 되지 않았거나 인식 쪽수 한도를 넘은 쪽이 있습니다.",
+    ),
+    TEXT_RECOGNISED: (
+        "pages whose text was recognised (OCR): it may have errors",
+        "문자 인식(OCR)으로 읽은 쪽이 있습니다. 틀린 글자가 있을 수 있습니다.",
     ),
     PAGE_BROKEN: ("broken pages", "손상되어 읽을 수 없는 쪽이 있습니다."),
     SLIDE_WITHOUT_TEXT: (
@@ -108,3 +124,6 @@ UNREAD = {
         "내용이 파일 이름의 형식과 달라 일반 텍스트로 읽었습니다.",
     ),
 }
+
+# Pages of these can be recognised (OCR).
+RECOGNISABLE = frozenset({PAGE_WITHOUT_TEXT, PAGE_UNREADABLE_FONT})

@@ -9,17 +9,23 @@ from io import BytesIO
 
 from rag_ingestor.parsing import reasons
 from rag_ingestor.parsing.parsed import (
+    BMP,
     DOCX,
     EML,
+    GIF,
     HTML,
     HWP,
     HWPX,
+    JPEG,
     MARKDOWN,
     ODS,
     PDF,
     PLAIN,
+    PNG,
     PPTX,
     RTF,
+    TIFF,
+    WEBP,
     XLS,
     XLSX,
     content_error,
@@ -47,8 +53,9 @@ def binary_media_type(content: bytes) -> str:
         return HWP
     if content.startswith(b"{\\rtf"):
         return RTF
-    if content.startswith(_IMAGES) or content[4:12] in _HEIF:
-        raise content_error(reasons.IMAGE)
+    image = _image_type(content)
+    if image:
+        return image
     if _HWPML.match(content[:_HEAD]):
         raise content_error(reasons.HWPML)
     if content.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
@@ -134,14 +141,15 @@ _UNSUPPORTED_MIMETYPES = {
     b"application/epub+zip": reasons.EPUB,
     b"application/vnd.oasis.opendocument": reasons.OPEN_DOCUMENT,
 }
-_IMAGES = (
-    b"\x89PNG\r\n\x1a\n",
-    b"\xff\xd8\xff",
-    b"GIF87a",
-    b"GIF89a",
-    b"II*\0",
-    b"MM\0*",
-)
+_IMAGES = {
+    b"\x89PNG\r\n\x1a\n": PNG,
+    b"\xff\xd8\xff": JPEG,
+    b"GIF87a": GIF,
+    b"GIF89a": GIF,
+    b"II*\0": TIFF,
+    b"MM\0*": TIFF,
+}
+_BMP = re.compile(rb"BM.{4}\0{4}", re.DOTALL)
 _HEIF = (b"ftypheic", b"ftypheif", b"ftypmif1", b"ftypavif")
 _HWPML = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}\?>\s*)?<HWPML\b")
 _BINARY_NAMES = (
@@ -158,6 +166,17 @@ _MACHINE_HEADERS = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _HEADER_LINES = re.compile(rb"(?:[!-9;-~]+:[^\n]*(?:\r?\n[ \t][^\n]*)*\r?\n)+")
+
+
+def _image_type(content: bytes) -> str:
+    """The media type of an image, "" for others. Raises InvalidArgument for one that cannot be read."""
+    if content[4:12] in _HEIF:
+        raise content_error(reasons.IMAGE)
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return WEBP
+    if _BMP.match(content):
+        return BMP
+    return next((kind for mark, kind in _IMAGES.items() if content.startswith(mark)), "")
 
 
 def _is_message(content: bytes, name: str) -> bool:

@@ -13,7 +13,7 @@ from rag_common.timings import StageTimings
 from rag_contract import errors
 from rag_ingestor.chunking.chunks import SourceFile, Split
 from rag_ingestor.chunking.model import Chunk
-from rag_ingestor.pipeline.warnings import reading_warnings
+from rag_ingestor.pipeline.warnings import is_recognisable, reading_warnings
 
 # Part of every document's version. Increment it when a change of parsing or splitting changes the chunks,
 # so that unchanged documents are ingested again.
@@ -108,7 +108,10 @@ class Content(Protocol):
 
 
 class IngestionService:
-    """Ingests at most `slots` documents at a time; others wait until their deadline."""
+    """Ingests at most `slots` documents at a time; others wait until their deadline.
+
+    `recognises`: whether the splitter recognises the text of scanned pages (OCR).
+    """
 
     def __init__(
         self,
@@ -117,24 +120,28 @@ class IngestionService:
         store: DocumentStore,
         *,
         slots: int,
+        recognises: bool = False,
     ) -> None:
         self._splitter = splitter
         self._embedder = embedder
         self._store = store
         self._slots = asyncio.Semaphore(slots)
+        self._recognises = recognises
 
     async def ingest(self, tenant: str, spec: DocumentSpec, file: Content) -> IngestResult:
         """Parse, embed and store the document. The file is released as soon as it is split.
 
         If it is stored already with the same content and description, nothing is embedded or changed,
-        unless passages of it were lost: then it is stored again. Of several concurrent calls with the
-        same content, one creates or replaces the document.
+        unless passages of it were lost, or it has pages that can be recognised now: then it is stored
+        again. Of several concurrent calls with the same content, one creates or replaces the document.
         """
         timings = StageTimings()
         version = _version(spec, file.content)
         document_id = spec.document_id or _content_id(file.content)
         present = await self._store.get(tenant, spec.collection, document_id)
         same = present if present and present.version == version else None
+        if same and self._recognises and is_recognisable(same.warnings):
+            same = None
         if same and await self._store.is_complete(tenant, same):
             timings.finish()
             return IngestResult(same, Outcome.UNCHANGED, timings)

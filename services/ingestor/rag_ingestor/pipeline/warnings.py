@@ -1,6 +1,6 @@
 """What could not be read of a document, as it is stored with the document and shown to its users."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rag.types.v1.document_pb2 import ReadingWarning
 from rag_ingestor.parsing import reasons
@@ -13,6 +13,11 @@ _MAX_WARNINGS = 20
 def reading_warnings(unread: Sequence[Unread]) -> list[ReadingWarning]:
     """The messages of what could not be read, as many as a document may have."""
     return [_warning(one) for one in unread[:_MAX_WARNINGS]]
+
+
+def is_recognisable(warnings: Iterable[ReadingWarning]) -> bool:
+    """Whether they are of pages whose text can be recognised (OCR)."""
+    return any(one.reason in reasons.RECOGNISABLE for one in warnings)
 
 
 def _warning(unread: Unread) -> ReadingWarning:

@@ -36,13 +36,27 @@ def encode_request(file: SourceFile, limits: Limits, settings: ChunkSettings) ->
         "declared_type": file.declared_type,
         "limits": asdict(limits),
         "settings": asdict(settings),
+        "recognised": file.recognised,
     }
     return encode_frame(header, file.content)
 
 
+def encode_render_request(file: SourceFile, page: int) -> bytes:
+    """A request for a page, from 1, as an image; the body of its response is that."""
+    return encode_frame({"render": page}, file.content)
+
+
+def page_to_render(head: bytes) -> int:
+    """The page that a request asks for as an image; 0 if it is to be split."""
+    return int(json.loads(head).get("render", 0))
+
+
 def decode_request(head: bytes, body: bytes) -> tuple[SourceFile, Limits, ChunkSettings]:
     header = json.loads(head)
-    file = SourceFile(body, header["filename"], header["declared_type"])
+    recognised = header["recognised"]
+    if recognised is not None:
+        recognised = {int(page): text for page, text in recognised.items()}
+    file = SourceFile(body, header["filename"], header["declared_type"], recognised)
     return file, Limits(**header["limits"]), ChunkSettings(**header["settings"])
 
 
@@ -67,11 +81,21 @@ def encode_refusal(error: InvalidArgument) -> bytes:
     return encode_frame({"refused": error.violations[0].description})
 
 
+def decode_image(head: bytes, body: bytes) -> bytes:
+    """The image of a page. Raises the InvalidArgument that the worker reported."""
+    _raise_refusal(json.loads(head))
+    return body
+
+
+def _raise_refusal(header: Header) -> None:
+    if "refused" in header:
+        raise content_error(header["refused"])
+
+
 def decode_response(head: bytes, body: bytes) -> Split:
     """The split. Raises the InvalidArgument that the worker reported."""
     header = json.loads(head)
-    if "refused" in header:
-        raise content_error(header["refused"])
+    _raise_refusal(header)
     text = body.decode()
     chunks = tuple(_chunk(text, at, row) for at, row in enumerate(header["chunks"]))
     unread = tuple(

@@ -1,10 +1,10 @@
 """Splits documents in worker processes, so that no parser can crash, block or outlive the service."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Self
+from typing import Self, TypeVar
 
 import structlog
 
@@ -15,7 +15,12 @@ from rag_ingestor.chunking.chunks import ChunkSettings, SourceFile, Split, split
 from rag_ingestor.parsing import reasons
 from rag_ingestor.parsing.parse import MEDIA_TYPES, is_plain
 from rag_ingestor.parsing.parsed import Limits, content_error
-from rag_ingestor.sandbox.ipc import decode_response, encode_request
+from rag_ingestor.sandbox.ipc import (
+    decode_image,
+    decode_response,
+    encode_render_request,
+    encode_request,
+)
 from rag_ingestor.sandbox.process import WorkerEndedError, WorkerProcess, WorkerSettings
 from rag_ingestor.sandbox.telemetry import SplitObservation, observe_split, traced_work
 from rag_ingestor.telemetry.metrics import IngestorMetrics
@@ -23,6 +28,8 @@ from rag_ingestor.telemetry.metrics import IngestorMetrics
 __all__ = ["SplitterPool", "WorkerSettings"]
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 
 class SplitterPool:
@@ -71,6 +78,11 @@ class SplitterPool:
             observation.split = await self._dispatch(file, observation)
             return observation.split
 
+    async def render(self, file: SourceFile, page: int) -> bytes:
+        """A page of a PDF or an image, from 1, as an image in PGM. Raises as `split` does."""
+        async with self._worker_slot():
+            return await self._run(encode_render_request(file, page), decode_image)
+
     async def _dispatch(self, file: SourceFile, observation: SplitObservation) -> Split:
         content, settings = file.content, self._settings
         if len(content) > self._limits.max_bytes:
@@ -82,7 +94,8 @@ class SplitterPool:
         started = monotonic()
         async with self._worker_slot():
             observation.record_wait(monotonic() - started)
-            return await self._split(encode_request(file, self._limits, self._chunks))
+            request = encode_request(file, self._limits, self._chunks)
+            return await self._run(request, decode_response)
 
     @asynccontextmanager
     async def _worker_slot(self) -> AsyncIterator[None]:
@@ -99,15 +112,15 @@ class SplitterPool:
         finally:
             self._pending -= 1
 
-    async def _split(self, data: bytes) -> Split:
-        """Split on an idle worker or a new one.
+    async def _run(self, data: bytes, decode: Callable[[bytes, bytes], T]) -> T:
+        """The decoded response of an idle worker or a new one.
 
         An idle worker may die of an earlier document, so the request is retried once on a new one.
         """
         worker = self._acquire_idle()
         if worker:
             try:
-                return await self._run_on(worker, data)
+                return await self._run_on(worker, data, decode)
             except WorkerEndedError:
                 log.warning("worker_ended", returncode=worker.returncode, documents=worker.answered)
                 if worker.out_of_time:
@@ -115,19 +128,21 @@ class SplitterPool:
         with tracing.span("start_worker"):
             worker = await WorkerProcess.start(self._settings)
         try:
-            return await self._run_on(worker, data)
+            return await self._run_on(worker, data, decode)
         except WorkerEndedError:
             log.warning("worker_ended", returncode=worker.returncode, documents=worker.answered)
             raise content_error(reasons.OVER_LIMITS) from None
 
-    async def _run_on(self, worker: WorkerProcess, data: bytes) -> Split:
+    async def _run_on(
+        self, worker: WorkerProcess, data: bytes, decode: Callable[[bytes, bytes], T]
+    ) -> T:
         reusable = False
         try:
             with traced_work(worker):
                 async with asyncio.timeout(self._settings.wall_seconds):
                     head, body = await worker.request(data)
             reusable = worker.answered < self._settings.documents_per_worker
-            return await asyncio.to_thread(decode_response, head, body)
+            return await asyncio.to_thread(decode, head, body)
         except TimeoutError:
             log.warning("split_timed_out", seconds=self._settings.wall_seconds)
             raise content_error(reasons.OVER_LIMITS) from None

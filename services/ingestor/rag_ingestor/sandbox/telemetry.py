@@ -10,12 +10,12 @@ from opentelemetry.trace import Span
 from rag_common.observability import tracing
 from rag_contract import errors
 from rag_ingestor.chunking.chunks import SourceFile, Split
-from rag_ingestor.parsing.parse import MEDIA_TYPES
+from rag_ingestor.parsing.parse import IMAGE_TYPES, MEDIA_TYPES
 from rag_ingestor.sandbox.process import WorkerProcess
 from rag_ingestor.telemetry.metrics import IngestorMetrics
 
 # A compromised worker may return any text: only these values become metric labels.
-_MEDIA_TYPES = frozenset(MEDIA_TYPES)
+_MEDIA_TYPES = frozenset(MEDIA_TYPES + IMAGE_TYPES)
 _UNKNOWN = "unknown"
 
 

@@ -1,4 +1,4 @@
-"""The worker process: splits documents one at a time, under limits on memory and CPU time.
+"""The worker process: splits documents, and draws pages, one at a time, under limits on memory and CPU time.
 
 Started as `python -m rag_ingestor.sandbox.worker BYTES SECONDS`; reads frames from its standard
 input until that closes, and writes responses to its standard output. It holds no secrets and no
@@ -17,7 +17,7 @@ from rag_contract.errors import InvalidArgument
 from rag_ingestor.chunking.chunks import split
 from rag_ingestor.parsing import reasons
 from rag_ingestor.parsing.charset import CODECS
-from rag_ingestor.parsing.parse import READERS
+from rag_ingestor.parsing.parse import READERS, render
 from rag_ingestor.parsing.parsed import content_error
 from rag_ingestor.sandbox.ipc import (
     SIZES,
@@ -25,6 +25,7 @@ from rag_ingestor.sandbox.ipc import (
     encode_frame,
     encode_refusal,
     encode_response,
+    page_to_render,
     with_seconds,
 )
 
@@ -57,7 +58,7 @@ def _pipes() -> tuple[BinaryIO, BinaryIO]:
 
 def _load_parsers() -> None:
     """Import everything that a document may need, since no file can be opened later."""
-    for name in sorted(set(READERS.values())):
+    for name in sorted({*READERS.values(), "image"}):
         import_module(f"rag_ingestor.parsing.{name}")
     for name in (*CODECS, _NAMES_OF_ARCHIVES):
         codecs.lookup(name)
@@ -95,6 +96,9 @@ def _split(source: BinaryIO, sizes: bytes, cpu_seconds: int) -> bytes:
     used = resource.getrusage(resource.RUSAGE_SELF)
     deadline = int(used.ru_utime + used.ru_stime) + 1 + cpu_seconds
     resource.setrlimit(resource.RLIMIT_CPU, (deadline, resource.RLIM_INFINITY))
+    page = page_to_render(head)
+    if page:
+        return encode_frame({}, render(body, page))
     return encode_response(split(*decode_request(head, body)))
 
 

@@ -1,0 +1,76 @@
+"""Splits documents whose scanned pages are recognised first."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from rag_common.observability import tracing
+from rag_contract.errors import InvalidArgument
+from rag_ingestor.chunking.chunks import SourceFile, Split
+from rag_ingestor.ocr.tesseract import Tesseract
+from rag_ingestor.parsing.parse import IMAGE_TYPES
+from rag_ingestor.parsing.reasons import RECOGNISABLE
+
+
+class PageRenderer(Protocol):
+    """Splits files, and draws their pages."""
+
+    @property
+    def media_types(self) -> tuple[str, ...]: ...
+
+    async def split(self, file: SourceFile) -> Split: ...
+
+    async def render(self, file: SourceFile, page: int) -> bytes:
+        """A page, from 1, as an image in PGM. Raises InvalidArgument, Overloaded, Unavailable."""
+        ...
+
+
+class RecognisingSplitter:
+    """Recognises at most `max_pages` pages of a document, `at_once` at a time, and then splits it.
+
+    Pages beyond that, and those on which nothing is recognised, are noted in the split's `unread`.
+    """
+
+    def __init__(
+        self, pages: PageRenderer, engine: Tesseract, *, max_pages: int, at_once: int
+    ) -> None:
+        self._pages = pages
+        self._engine = engine
+        self._max_pages = max_pages
+        self._slots = asyncio.Semaphore(at_once)
+
+    @property
+    def media_types(self) -> tuple[str, ...]:
+        """The media types that can be parsed, images among them."""
+        return self._pages.media_types + IMAGE_TYPES
+
+    async def split(self, file: SourceFile) -> Split:
+        """The document's text and chunks. Raises what a SplitterPool raises."""
+        found = await self._pages.split(replace(file, recognised={}))
+        wanted = sorted(
+            {page for one in found.unread if one.reason in RECOGNISABLE for page in one.pages}
+        )
+        if not wanted:
+            return found
+        texts = await self._recognise(file, wanted[: self._max_pages])
+        return await self._pages.split(replace(file, recognised=texts))
+
+    async def _recognise(self, file: SourceFile, pages: Sequence[int]) -> dict[int, str]:
+        with tracing.span("ocr", attributes={"rag.pages": len(pages)}):
+            tasks = [asyncio.create_task(self._page(file, page)) for page in pages]
+            try:
+                texts = await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+        return dict(zip(pages, texts, strict=True))
+
+    async def _page(self, file: SourceFile, page: int) -> str:
+        async with self._slots:
+            try:
+                image = await self._pages.render(file, page)
+            except InvalidArgument:
+                # Drawing it needs too much memory or time: other pages are still worth reading.
+                return ""
+            return await self._engine.recognise(image)

@@ -1,0 +1,85 @@
+"""Images: their pages, and what was recognised on them (OCR)."""
+
+import io
+from collections.abc import Mapping
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from rag_ingestor.parsing import reasons
+from rag_ingestor.parsing.parsed import Limits, Parsed, ParsedBuilder, content_error
+
+# All that Pillow imports at the first image: a sandbox can open no file later.
+Image.preinit()
+_FORMATS = [
+    module.__name__.rpartition(".")[2].removesuffix("ImagePlugin").upper()
+    for module in (
+        BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin,
+    )
+]  # fmt: skip
+# An A3 page at 600 dots an inch has 70 million.
+_MAX_PIXELS = 100_000_000
+# Narrower images are enlarged: small letters are hardly recognised.
+_MIN_WIDTH = 1200
+
+
+def parse(
+    content: bytes, limits: Limits, recognised: Mapping[int, str] | None, media_type: str
+) -> Parsed:
+    """What was recognised, by pages. Without `recognised`, images are refused.
+
+    If it is empty, all pages are noted as unread, so that they can be recognised.
+    """
+    if recognised is None:
+        raise content_error(reasons.IMAGE)
+    with _opened(content) as image:
+        count = min(getattr(image, "n_frames", 1), limits.max_pages)
+    builder = ParsedBuilder(limits)
+    for page in range(1, count + 1):
+        builder.add(recognised.get(page, ""))
+        builder.end_page(page)
+    if not recognised:
+        builder.skip(reasons.PAGE_WITHOUT_TEXT, range(1, count + 1))
+        return builder.parsed("", media_type)
+    parsed = builder.parsed("", media_type)
+    if not parsed.text:
+        raise content_error(reasons.NOTHING_RECOGNISED)
+    builder.note_recognised(recognised, range(1, count + 1))
+    return builder.parsed("", media_type)
+
+
+def render(content: bytes, page: int) -> bytes:
+    """A page, from 1, in grey as PGM. Raises InvalidArgument."""
+    with _opened(content) as image:
+        try:
+            image.seek(page - 1)
+            grey = image.convert("L")
+        except (OSError, ValueError, EOFError, SyntaxError) as error:
+            raise content_error(reasons.BROKEN_IMAGE) from error
+    if grey.width < _MIN_WIDTH:
+        factor = -(-_MIN_WIDTH // grey.width)
+        grey = grey.resize((grey.width * factor, grey.height * factor))
+    return pgm(grey.width, grey.height, grey.tobytes())
+
+
+def pgm(width: int, height: int, pixels: bytes) -> bytes:
+    """An image in PGM, https://netpbm.sourceforge.net/doc/pgm.html."""
+    return b"P5 %d %d 255\n%s" % (width, height, pixels)
+
+
+def _opened(content: bytes) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(content), formats=_FORMATS)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise content_error(reasons.BROKEN_IMAGE) from error
+    if image.width * image.height > _MAX_PIXELS:
+        raise content_error(reasons.EXPANDS)
+    return image
