@@ -8,6 +8,7 @@ from typing import Any
 from rag.types.v1.document_pb2 import Document
 from rag_ingestor.chunking.chunks import SourceFile, Split
 from rag_ingestor.chunking.model import Chunk
+from rag_ingestor.parsing.parsed import Unread
 from rag_ingestor.pipeline.service import Outcome, StoredDocument
 
 
@@ -48,13 +49,14 @@ class FakeSplitting:
     texts: Sequence[str] = ("one", "two", "three")
     error: Exception | None = None
     asked: int = 0
+    unread: Sequence[Unread] = ()
 
     async def split(self, file: SourceFile) -> Split:
         self.asked += 1
         if self.error:
             raise self.error
         chunks = [Chunk(at, text, 0, len(text), 0, len(text)) for at, text in enumerate(self.texts)]
-        return Split("its own title", "x" * 99, "text/plain", tuple(chunks))
+        return Split("its own title", "x" * 99, "text/plain", tuple(chunks), tuple(self.unread))
 
 
 @dataclass

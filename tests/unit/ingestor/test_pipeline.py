@@ -1,11 +1,16 @@
 """Taking in a document: what is stored, what is not, and what it costs."""
 
 import asyncio
+import time
+from contextvars import Token
 from dataclasses import replace
 
 import pytest
 
+from rag_common.context import CALL, Call
 from rag_contract import errors
+from rag_ingestor.parsing import reasons
+from rag_ingestor.parsing.parsed import Unread
 from rag_ingestor.pipeline.service import DocumentSpec, IngestionService, Outcome
 from tests.support.ingestor.fakes import FakeEmbedding, FakeSplitting, FakeStoring, InMemory
 from tests.support.waiting import until
@@ -211,3 +216,51 @@ async def test_a_caller_who_leaves_gives_its_place_free() -> None:
     parts.storing.gate.set()
     await parts.ingesting.ingest("kim", replace(SPEC, document_id="next"), InMemory(b"content"))
     assert [key[2] for key in parts.storing.kept] == ["next"]
+
+
+def call_with(seconds: float) -> Token[Call | None]:
+    return CALL.set(Call("request-1", "0" * 32, time.monotonic() + seconds))
+
+
+async def test_a_document_that_cannot_be_stored_in_time_is_refused_before_it_is_embedded() -> None:
+    parts = Parts()
+    parts.splitting.texts = ["text"] * 3_000
+    token = call_with(60.0)
+    try:
+        with pytest.raises(errors.InputTooLong) as caught:
+            await parts.ingesting.ingest("kim", SPEC, InMemory(b"content"))
+    finally:
+        CALL.reset(token)
+    [violation] = caught.value.violations
+    assert violation.field == "content"
+    assert "has 3000 passages" in violation.description
+    assert not parts.embedding.embedded
+    assert not parts.storing.kept
+
+
+async def test_the_pace_of_this_machine_decides_what_fits() -> None:
+    parts = Parts()
+    parts.splitting.texts = ["text"] * 1_000
+    await parts.ingesting.ingest("kim", SPEC, InMemory(b"content"))
+    parts.splitting.texts = ["text"] * 3_000
+    token = call_with(60.0)
+    try:
+        done = await parts.ingesting.ingest("kim", SPEC, InMemory(b"more"))
+    finally:
+        CALL.reset(token)
+    assert done.document.passage_count == 3_000
+
+
+async def test_pages_that_can_be_recognised_now_are_not_unchanged() -> None:
+    parts = Parts()
+    parts.splitting.unread = (Unread(reasons.PAGE_WITHOUT_TEXT, (2,)),)
+    first = await parts.ingesting.ingest("kim", SPEC, InMemory(b"content"))
+    assert [tuple(one.pages) for one in first.document.warnings] == [(2,)]
+    recognising = IngestionService(
+        parts.splitting, parts.embedding, parts.storing, slots=1, recognises=True
+    )
+    parts.splitting.unread = (Unread(reasons.PAGE_NOT_RECOGNISED, (2,)),)
+    again = await recognising.ingest("kim", SPEC, InMemory(b"content"))
+    assert [one.reason for one in again.document.warnings] == ["PAGE_NOT_RECOGNISED"]
+    last = await recognising.ingest("kim", SPEC, InMemory(b"content"))
+    assert last.outcome is Outcome.UNCHANGED

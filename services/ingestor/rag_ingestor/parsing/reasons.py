@@ -127,3 +127,5 @@ UNREAD = {
 
 # Pages of these can be recognised (OCR).
 RECOGNISABLE = frozenset({PAGE_WITHOUT_TEXT, PAGE_UNREADABLE_FONT})
+# Said of pages that were recognised, or tried to be.
+RECOGNISED = frozenset({TEXT_RECOGNISED, PAGE_NOT_RECOGNISED})

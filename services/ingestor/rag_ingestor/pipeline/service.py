@@ -13,7 +13,8 @@ from rag_common.timings import StageTimings
 from rag_contract import errors
 from rag_ingestor.chunking.chunks import SourceFile, Split
 from rag_ingestor.chunking.model import Chunk
-from rag_ingestor.pipeline.warnings import is_recognisable, reading_warnings
+from rag_ingestor.pipeline.pace import EmbeddingPace
+from rag_ingestor.pipeline.warnings import is_recognisable, is_recognised, reading_warnings
 
 # Part of every document's version. Increment it when a change of parsing or splitting changes the chunks,
 # so that unchanged documents are ingested again.
@@ -127,6 +128,7 @@ class IngestionService:
         self._store = store
         self._slots = asyncio.Semaphore(slots)
         self._recognises = recognises
+        self._pace = EmbeddingPace()
 
     async def ingest(self, tenant: str, spec: DocumentSpec, file: Content) -> IngestResult:
         """Parse, embed and store the document. The file is released as soon as it is split.
@@ -134,12 +136,14 @@ class IngestionService:
         If it is stored already with the same content and description, nothing is embedded or changed,
         unless passages of it were lost, or it has pages that can be recognised now: then it is stored
         again. Of several concurrent calls with the same content, one creates or replaces the document.
+        Raises InputTooLong for a document that cannot be stored before the call's deadline.
         """
         timings = StageTimings()
-        version = _version(spec, file.content)
+        # Text that was recognised is another version of the document: its passages are others.
+        versions = [_version(spec, file.content, recognised) for recognised in (False, True)]
         document_id = spec.document_id or _content_id(file.content)
         present = await self._store.get(tenant, spec.collection, document_id)
-        same = present if present and present.version == version else None
+        same = present if present and present.version in versions else None
         if same and self._recognises and is_recognisable(same.warnings):
             same = None
         if same and await self._store.is_complete(tenant, same):
@@ -148,11 +152,15 @@ class IngestionService:
         async with self._slots:
             with timings.stage("split"):
                 split = await self._split(spec, file)
+            version = versions[is_recognised(split.unread)]
             document = _document(spec, document_id, version, split)
+            # Known at once, rather than after minutes of work that would be lost.
+            self._pace.require_time(len(split.chunks))
             with timings.stage("store"):
                 fingerprint = await self._embedder.fingerprint()
                 vectors = self._embedder.chunks(document.title, split.chunks)
                 stored = await self._store.put(tenant, document, fingerprint, vectors)
+            self._pace.measured(len(split.chunks), timings.seconds["store"])
         timings.finish()
         return IngestResult(stored.document, stored.outcome, timings)
 
@@ -185,7 +193,7 @@ def _document(spec: DocumentSpec, document_id: str, version: str, split: Split) 
     return document
 
 
-def _version(spec: DocumentSpec, content: bytes) -> str:
+def _version(spec: DocumentSpec, content: bytes, recognised: bool) -> str:
     fields = [
         spec.title,
         spec.uri,
@@ -193,6 +201,7 @@ def _version(spec: DocumentSpec, content: bytes) -> str:
         spec.media_type,
         spec.metadata,
         _PIPELINE_VERSION,
+        *(["recognised"] if recognised else []),
     ]
     digest = hashlib.sha256(json.dumps(fields, sort_keys=True, ensure_ascii=False).encode())
     digest.update(content)

@@ -20,6 +20,11 @@ def is_recognisable(warnings: Iterable[ReadingWarning]) -> bool:
     return any(one.reason in reasons.RECOGNISABLE for one in warnings)
 
 
+def is_recognised(unread: Iterable[Unread]) -> bool:
+    """Whether pages were recognised (OCR), or tried to be."""
+    return any(one.reason in reasons.RECOGNISED for one in unread)
+
+
 def _warning(unread: Unread) -> ReadingWarning:
     english, korean = reasons.UNREAD[unread.reason]
     detail = f": {unread.detail}" if unread.detail else ""
