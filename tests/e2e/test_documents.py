@@ -8,7 +8,8 @@ import pytest
 from rag.gateway.v1 import options_pb2 as options
 from tests.e2e.callers import CREATED, REPLACED, UNCHANGED, Caller, refused
 from tests.e2e.outcomes import same_content_at_once
-from tests.support.ingestor.documents import KOREAN, handbook, pdf
+from tests.support.ingestor import office
+from tests.support.ingestor.documents import KOREAN, archive, handbook, pdf
 from tests.support.waiting import until
 
 LEAVE = "# 휴가 규정\n\n## 연차\n\n연차 휴가는 15일입니다.\n\n## 병가\n\n병가는 60일까지 쓸 수 있습니다.\n"
@@ -121,6 +122,13 @@ async def test_the_neighbours_of_a_passage_can_be_read(caller: Caller) -> None:
         assert not await caller.passages("rule", first_ordinal=beyond)
 
 
+def leave_hwpx() -> bytes:
+    space = 'xmlns:hp="http://www.hancom.co.kr/hwpml/2011/paragraph"'
+    text = "<hp:p><hp:run><hp:t>연차 휴가는 15일입니다.</hp:t></hp:run></hp:p>"
+    section = f"<hs:sec xmlns:hs='x' {space}>{text}</hs:sec>"
+    return archive({"mimetype": "application/hwp+zip", "Contents/section0.xml": section})
+
+
 FILES = {
     "leave.md": ("text/markdown", LEAVE.encode(), "휴가 규정", 0),
     "leave.html": (
@@ -148,6 +156,21 @@ FILES = {
         "leave",
         0,
     ),
+    "leave.hwpx": ("application/hwp+zip", leave_hwpx(), "leave", 0),
+    "leave.pptx": (
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        office.presentation([("휴가", "연차 휴가는 15일입니다.")]),
+        "휴가",
+        1,
+    ),
+    "leave.xlsx": (
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        office.xlsx({"휴가": [["종류", "일수"], ["연차 휴가", "15일"], ["병가", "60일"]]}),
+        "휴가",
+        0,
+    ),
+    "leave.rtf": ("application/rtf", office.rtf("연차 휴가는 15일입니다."), "leave", 0),
+    "leave.eml": ("message/rfc822", office.mail("연차 휴가는 15일입니다."), "견적 요청의 건", 0),
 }
 
 
@@ -162,3 +185,20 @@ async def test_every_format_is_read_recognised_and_found(caller: Caller, name: s
     assert result.page == page
     reply = await caller.ask("연차 휴가는 며칠입니까?")
     assert "15일" in reply.text
+
+
+async def test_what_was_not_read_is_said_and_where_a_passage_is(caller: Caller) -> None:
+    rows: office.Rows = [
+        ["창고", "열쇠"],
+        *[[f"{at}호 창고", f"{at}번 열쇠"] for at in range(1, 200)],
+    ]
+    files = {"열쇠.xlsx": office.xlsx({"열쇠": rows}), "그림.png": b"GIF89a"}
+    content = office.mail("열쇠 목록을 보냅니다.", files)
+    said = (await caller.ingest("keys", content, filename="keys.eml")).document
+    [warning] = said.warnings
+    assert (warning.reason, "그림.png" in warning.description) == ("ATTACHMENT_UNREAD", True)
+    assert (await caller.get("keys")).warnings == said.warnings
+    best = (await caller.search("150호 창고의 열쇠")).passages[0].passage
+    assert (best.location.attachment, best.location.sheet) == ("열쇠.xlsx", "열쇠")
+    assert best.location.first_row <= 151 <= best.location.last_row
+    assert "150번 열쇠" in best.text

@@ -79,3 +79,15 @@ def test_a_path_that_is_not_there_fails_before_anything_is_sent(
     result = rag("ingest", "nowhere")
     assert (result.exit_code, result.stderr) == (1, "rag: nowhere does not exist\n")
     assert not neighbour.heard
+
+
+def test_ingest_says_what_was_not_read(rag: Rag, neighbour: Neighbour, tmp_path: Path) -> None:
+    reply = replies.ingested()
+    reply.document.warnings.add(
+        reason="PAGE_WITHOUT_TEXT", description="pages without text", pages=[2, 5]
+    )
+    neighbour.says("IngestDocument", reply, replies.ingested(), replies.ingested())
+    result = rag("ingest", _folder(tmp_path))
+    assert result.exit_code == 0
+    [line] = result.stderr.splitlines()
+    assert line.endswith("warning: pages without text (2, 5) (PAGE_WITHOUT_TEXT)")

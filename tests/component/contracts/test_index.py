@@ -6,7 +6,14 @@ import pytest
 
 from rag_contract.errors import EmbeddingMismatch, InvalidArgument
 from rag_retriever.index.filters import Scope
-from rag_retriever.index.model import DocumentKey, Passage, Query, SparseVector
+from rag_retriever.index.model import (
+    DocumentKey,
+    Location,
+    Passage,
+    Query,
+    ReadingWarning,
+    SparseVector,
+)
 from rag_retriever.index.ports import Index
 from tests.support.contracts.samples import (
     TEAM,
@@ -29,6 +36,22 @@ async def test_a_passage_comes_back_as_it_was_stored(index: Index) -> None:
     assert await index.passages(TEAM, [id]) == [Passage(id, stored, chunk(0).chunk)]
     assert await index.document(stored.key) == stored
     assert await index.sparse_vectors(TEAM, [id]) == {id: SparseVector((1,), (1.0,))}
+
+
+async def test_where_a_passage_is_and_what_was_not_read_come_back(index: Index) -> None:
+    unread = (
+        ReadingWarning("PAGE_WITHOUT_TEXT", "pages without text", "글이 없는 쪽", (2, 5)),
+        ReadingWarning("ATTACHMENT_UNREAD", "an attachment", "첨부 파일"),
+    )
+    located = chunk(0)
+    located = replace(
+        located, chunk=replace(located.chunk, location=Location("예산", 3, 20, "예산.xlsx"))
+    )
+    stored = await put(index, replace(document(), warnings=unread), [located])
+    [id] = await found(index)
+    assert await index.passages(TEAM, [id]) == [Passage(id, stored, located.chunk)]
+    assert (await index.documents(TEAM, "", 10))[0] == [stored]
+    assert await index.chunks(stored.key, 0, 10) == [Passage(id, stored, located.chunk)]
 
 
 async def test_passages_come_in_the_order_asked_for_and_unknown_ids_are_left_out(

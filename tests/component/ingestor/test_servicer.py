@@ -133,7 +133,9 @@ async def test_all_documents_together_have_a_budget_until_they_are_split() -> No
         service.splitting.gate = asyncio.Event()
 
         def started(name: str, *content: bytes) -> Any:
-            return service.stub.IngestDocument(parts(header(document_id=name), *content))
+            # Time for all passages that so large a text has.
+            messages = parts(header(document_id=name), *content)
+            return service.stub.IngestDocument(messages, timeout=280)
 
         # A quarter of the four documents' memory is for small ones.
         calls = [started(f"doc-{number}", large, large) for number in range(3)]

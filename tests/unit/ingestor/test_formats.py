@@ -1,12 +1,20 @@
 """Every office format: its text in its order, tables by rows, and where each passage is in its file."""
 
+import io
+import zipfile
+from email.message import EmailMessage
+
+import pptx
 import pytest
+from pptx.chart.data import CategoryChartData
+from pptx.enum.chart import XL_CHART_TYPE
+from pptx.util import Inches
 
 from rag_contract.errors import InvalidArgument
 from rag_ingestor.chunking.chunks import ChunkSettings, chunk
 from rag_ingestor.chunking.model import Chunk, Location
 from rag_ingestor.parsing import reasons
-from rag_ingestor.parsing.parse import parse
+from rag_ingestor.parsing.parse import is_plain, parse
 from rag_ingestor.parsing.parsed import Kind, Parsed, Unread
 from tests.support.ingestor import office
 from tests.support.ingestor.documents import KOREAN, archive, handbook, pdf
@@ -227,7 +235,8 @@ def test_mail_within_mail_is_read_to_a_bound() -> None:
         content = office.mail(f"{depth}번째 글이다.", {"전달.eml": content}, subject=f"{depth}")
     parsed = parse(content, "a.eml")
     assert "4번째 글이다." in parsed.text
-    assert [one.reason for one in parsed.unread] == [reasons.ATTACHMENTS_LEFT_OUT]
+    [unread] = parsed.unread
+    assert reasons.UNREAD[reasons.ATTACHMENTS_LEFT_OUT][0] in unread.detail
 
 
 def test_mail_is_known_by_its_headers_and_a_letter_is_none() -> None:
@@ -248,3 +257,137 @@ def test_text_under_the_name_of_another_format_is_read_with_a_warning(name: str)
 
 def test_pages_without_text_are_noted_unless_they_are_empty() -> None:
     assert parse(pdf([["글이다."], [], ["또 글이다."]])).unread == ()
+
+
+def test_rows_below_a_gap_go_on_with_the_table_above_and_a_new_head_begins_another() -> None:
+    staff = [["부서", "이름", "업무"], ["총무팀", "김하늘", "문서"], [None], ["홍보팀", "이영희", "보도"],
+             ["홍보팀", "최민수", "사진"]]  # fmt: skip
+    assert blocks(parse(office.xlsx({"가": staff})))[1:] == [
+        "부서: 총무팀 · 이름: 김하늘 · 업무: 문서",
+        "부서: 홍보팀 · 이름: 이영희 · 업무: 보도\n부서: 홍보팀 · 이름: 최민수 · 업무: 사진",
+    ]
+    years: office.Rows = [["품목", "수량", "단가"], ["복사지", 40, 3], [None], ["부서", "2023년", "2024년"],
+                          ["총무과", 10, 12]]  # fmt: skip
+    assert blocks(parse(office.xlsx({"가": years})))[2] == "부서: 총무과 · 2023년: 10 · 2024년: 12"
+
+
+def test_a_head_of_two_rows_may_have_quarters() -> None:
+    rows: office.Rows = [["구분", "실적", "실적"], ["구분", "1분기", "2분기"], ["총무과", 1, 2]]
+    content = office.xlsx({"가": rows}, merged=[(0, 1, 0, 2), (0, 0, 1, 0)])
+    assert blocks(parse(content))[1] == "구분: 총무과 · 실적 1분기: 1 · 실적 2분기: 2"
+
+
+def test_a_cell_of_several_lines_ends_no_table() -> None:
+    text = '"현황\n(단위: 원)",,\n부서,금액,비고\n총무팀,10,"첫 줄\n둘째 줄"\n인사팀,20,\n'
+    assert blocks(parse(text.encode(), "a.csv")) == [
+        "현황 (단위: 원)",
+        "부서: 총무팀 · 금액: 10 · 비고: 첫 줄 둘째 줄\n부서: 인사팀 · 금액: 20",
+    ]
+    unclosed = 'a,b\n1,"2\n' + "x,y\n" * 300
+    assert parse(unclosed.encode(), "a.csv").media_type == "text/plain"
+
+
+@pytest.mark.parametrize("declared", ["application/vnd.ms-excel", "text/csv"])
+def test_a_table_of_text_may_be_declared_as_excel(declared: str) -> None:
+    assert parse("이름,내선\n김하늘,3300\n".encode(), "a.csv", declared).media_type == "text/csv"
+
+
+def test_a_chart_of_any_kind_is_a_table_of_its_figures() -> None:
+    data = CategoryChartData()
+    data.categories = ["1분기", "2분기"]
+    data.add_series("매출", (1234567, 0.1 + 0.2))
+    for kind in (XL_CHART_TYPE.COLUMN_CLUSTERED, XL_CHART_TYPE.THREE_D_COLUMN):
+        deck = pptx.Presentation()
+        slide = deck.slides.add_slide(deck.slide_layouts[6])
+        place = (Inches(1), Inches(1), Inches(5), Inches(4))
+        slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, *place, data)
+        slide.shapes.add_textbox(*place).text_frame.text = "2024년\v사업계획"
+        target = io.BytesIO()
+        deck.save(target)
+        content = target.getvalue()
+        if kind is XL_CHART_TYPE.THREE_D_COLUMN:
+            content = replaced(content, "ppt/charts/", b"c:barChart>", b"c:bar3DChart>")
+        found = blocks(parse(content))
+        assert "1분기 · 매출: 1234567\n2분기 · 매출: 0.3" in found
+        assert "2024년\n사업계획" in found
+
+
+def replaced(content: bytes, folder: str, old: bytes, new: bytes) -> bytes:
+    """The archive with a text replaced in the members of a folder."""
+    with zipfile.ZipFile(io.BytesIO(content)) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    changed = {name: part.replace(old, new) for name, part in members.items() if folder in name}
+    assert changed != {name: members[name] for name in changed}
+    return archive({**members, **changed})
+
+
+def message_of(*parts: EmailMessage, subtype: str = "mixed") -> EmailMessage:
+    whole = EmailMessage()
+    whole["Subject"] = "제목"
+    whole["From"] = "a@b.c"
+    whole["MIME-Version"] = "1.0"
+    whole.set_type(f"multipart/{subtype}")
+    for part in parts:
+        whole.attach(part)
+    return whole
+
+
+def part_of(content: str | bytes, kind: str = "plain", name: str = "") -> EmailMessage:
+    part = EmailMessage()
+    if isinstance(content, bytes):
+        part.set_content(content, maintype="application", subtype=kind, filename=name or None)
+    else:
+        part.set_content(content, subtype=kind)
+    return part
+
+
+@pytest.mark.parametrize(("message", "texts"), [
+    (message_of(part_of("<img src=cid:1>", "html"), part_of("붙임".encode(), "octet-stream", "a.txt")),
+     ["붙임"]),
+    (message_of(part_of(" "), part_of("<p>본문</p>", "html"), subtype="alternative"), ["본문"]),
+    (message_of(part_of("평문"), message_of(part_of("<p>본문</p>", "html"),
+     part_of("붙임".encode(), "octet-stream", "a.txt")), subtype="alternative"), ["평문", "붙임"]),
+    (message_of(part_of("첫째"), part_of("<p>둘째</p>", "html")), ["첫째", "둘째"]),
+    (message_of(part_of("안내"), part_of("장소: 3층 회의실", "calendar"), subtype="alternative"),
+     ["안내", "장소: 3층 회의실"]),
+    (message_of(message_of(part_of("본문"), part_of("붙임".encode(), "octet-stream", "a.txt")),
+     part_of(b"signature", "pkcs7-signature", "smime.p7s"), subtype="signed"), ["본문", "붙임"]),
+])  # fmt: skip
+def test_mail_of_any_structure_loses_nothing(message: EmailMessage, texts: list[str]) -> None:
+    parsed = parse(message.as_bytes(), "a.eml")
+    assert [text for text in blocks(parsed) if text in texts] == texts
+    assert parsed.unread == ()
+
+
+def test_mail_that_is_encrypted_says_so() -> None:
+    message = part_of(bytes(range(256)), "pkcs7-mime", "smime.p7m")
+    message["Subject"], message["From"] = "제목", "a@b.c"
+    [unread] = parse(message.as_bytes(), "a.eml").unread
+    assert unread.detail.startswith("smime.p7m: ")
+
+
+@pytest.mark.parametrize("date", ["Mon, 1 Jan 2024 00:00:00 +99999999999999999999", "", "\x00\xff"])
+def test_damaged_headers_are_left_out(date: str) -> None:
+    raw = f"From: <@:;>\nDate: {date}\nSubject: s\nMessage-ID: <\nMIME-Version: 1.0\n\n본문이다."
+    assert "본문이다." in blocks(parse(raw.encode("utf-8", "surrogatepass"), "a.eml"))
+
+
+def test_rtf_reads_tables_and_emoji_and_says_what_it_leaves_out() -> None:
+    table = (
+        r"\trowd\cellx1\cellx2 name\cell days\cell\row\trowd\cellx1\cellx2 leave\cell 15\cell\row "
+    )
+    raw = rf"{{\rtf1\ansi\ansicpg1252 Hello \u-10179?\u-8704?\par {table}{{\footnote note}}\par}}"
+    parsed = parse(raw.encode())
+    assert blocks(parsed)[0] == "Hello 😀"
+    assert any("leave" in one and "15" in one for one in blocks(parsed)[1].splitlines())
+    assert parsed.unread == (Unread(reasons.PARTS_UNREAD),)
+
+
+def test_a_letter_with_a_workbook_in_it_is_not_taken_for_one() -> None:
+    names = "".join(("WordDocument", "ObjectPool", "Workbook")).encode("utf-16-le")
+    assert refusal(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + names) == reasons.OFFICE
+
+
+@pytest.mark.parametrize("content", [office.PNG, b"\xef\xbb\xbf%PDF-1.7", b"BM1234\0\0\0\0"])
+def test_images_and_pdfs_are_never_read_outside_a_worker(content: bytes) -> None:
+    assert not is_plain(content, "a.txt", "text/plain")

@@ -34,13 +34,16 @@ def show_search_results(result: Found, explain: bool) -> None:
 
 
 def show_documents(documents: Iterable[Document]) -> None:
-    """Print one line per document."""
-    table = plain_table(["collection", "document", "title", "type", "passages", "updated"])
+    """Print one line per document, with the constants of its warnings."""
+    table = plain_table(
+        ["collection", "document", "title", "type", "passages", "updated", "warnings"]
+    )
     for document in documents:
         updated = f"{document.update_time:%Y-%m-%d %H:%M}" if document.update_time else ""
         count = str(document.passage_count)
         names = [document.collection, document.document_id, document.title, document.media_type]
-        table.add_row(*map(Text, [*names, count, updated]))
+        unread = " ".join(warning.reason for warning in document.warnings)
+        table.add_row(*map(Text, [*names, count, updated, unread]))
     console().print(table)
 
 
@@ -108,7 +111,7 @@ def _facts(document: Document) -> dict[str, str]:
         "characters": str(document.character_count),
     }
     if document.warnings:
-        facts["not read"] = "\n".join(map(str, document.warnings))
+        facts["warnings"] = "\n".join(map(str, document.warnings))
     return facts | {key: str(value) for key, value in document.metadata.items()}
 
 
@@ -128,10 +131,10 @@ def show_ingest_results(results: Sequence[FileResult]) -> None:
     partial = [(item.path, one) for item in results for one in item.warnings]
     for path, warning in partial[:_MAX_FAILURES]:
         stderr.print(
-            Text(f"{path}: not read: {warning} ({warning.reason})", "yellow"), soft_wrap=True
+            Text(f"{path}: warning: {warning} ({warning.reason})", "yellow"), soft_wrap=True
         )
     if len(partial) > _MAX_FAILURES:
-        stderr.print(Text(f"and {len(partial) - _MAX_FAILURES} more that were not read", "yellow"))
+        stderr.print(Text(f"and {len(partial) - _MAX_FAILURES} more warnings", "yellow"))
     for item in failures[:_MAX_FAILURES]:
         trace = f", trace {item.trace_id}" if item.trace_id else ""
         line = f"{item.path}: {item.message} ({item.reason}{trace})"

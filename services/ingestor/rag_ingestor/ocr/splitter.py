@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from rag_common.context import CALL
 from rag_common.observability import tracing
-from rag_contract.errors import InvalidArgument
+from rag_contract.errors import InvalidArgument, Overloaded
 from rag_ingestor.chunking.chunks import SourceFile, Split
 from rag_ingestor.ocr.tesseract import Tesseract
 from rag_ingestor.parsing.parse import IMAGE_TYPES
 from rag_ingestor.parsing.reasons import RECOGNISABLE
+
+# What embedding and storing a document of some pages may take, in seconds.
+_STORE_SECONDS = 30.0
 
 
 class PageRenderer(Protocol):
@@ -29,7 +33,8 @@ class PageRenderer(Protocol):
 class RecognisingSplitter:
     """Recognises at most `max_pages` pages of a document, `at_once` at a time, and then splits it.
 
-    Pages beyond that, and those on which nothing is recognised, are noted in the split's `unread`.
+    Pages beyond that, those for which there is no time before the deadline, and those on which nothing is
+    recognised are noted in the split's `unread`.
     """
 
     def __init__(
@@ -68,9 +73,16 @@ class RecognisingSplitter:
 
     async def _page(self, file: SourceFile, page: int) -> str:
         async with self._slots:
+            if not self._has_time():
+                return ""
             try:
                 image = await self._pages.render(file, page)
-            except InvalidArgument:
-                # Drawing it needs too much memory or time: other pages are still worth reading.
+            except (InvalidArgument, Overloaded):
+                # It needs too much memory or time, or others come first: other pages are worth reading.
                 return ""
             return await self._engine.recognise(image)
+
+    def _has_time(self) -> bool:
+        """Whether a page can be recognised, and the document then stored, before the call's deadline."""
+        call = CALL.get()
+        return call is None or call.remaining > self._engine.seconds + _STORE_SECONDS

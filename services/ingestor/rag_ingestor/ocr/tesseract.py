@@ -38,7 +38,7 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True)
 class Tesseract:
-    """The program, the languages that it reads, joined by +, and the most seconds for reading a page once.
+    """The program, the languages that it reads, joined by +, and the most seconds for a page.
 
     The first language is that of most pages: the others are added only where it reads badly.
     """
@@ -70,14 +70,18 @@ class Tesseract:
         Cancelling the call ends the program.
         """
         best = _Reading()
-        for languages in dict.fromkeys((self.languages.partition("+")[0], self.languages)):
-            for layout in _LAYOUTS:
-                reading = await self._read(image, languages, layout)
-                if reading.text:
-                    break
-            best = max(best, reading, key=lambda one: one.confidence)
-            if best.confidence >= _SURE:
-                break
+        try:
+            async with asyncio.timeout(self.seconds):
+                for languages in dict.fromkeys((self.languages.partition("+")[0], self.languages)):
+                    for layout in _LAYOUTS:
+                        reading = await self._read(image, languages, layout)
+                        if reading.text:
+                            break
+                    best = max(best, reading, key=lambda one: one.confidence)
+                    if best.confidence >= _SURE:
+                        break
+        except TimeoutError:
+            log.warning("ocr_timed_out", seconds=self.seconds)
         return best.text
 
     async def _read(self, image: bytes, languages: str, layout: str) -> _Reading:
@@ -86,11 +90,7 @@ class Tesseract:
             options = ("-l", languages, "--dpi", "300", "--psm", layout, "txt", "tsv")
             process = _started([self.program, "stdin", str(output), *options])
             try:
-                work = asyncio.to_thread(process.communicate, image, self.seconds)
-                await asyncio.shield(work)
-            except subprocess.TimeoutExpired:
-                log.warning("ocr_timed_out", seconds=self.seconds)
-                return _Reading()
+                await asyncio.shield(asyncio.to_thread(process.communicate, image))
             finally:
                 process.kill()
                 process.wait()

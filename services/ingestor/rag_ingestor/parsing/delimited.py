@@ -9,8 +9,9 @@ from rag_ingestor.parsing.sheets import Row, add_sheet
 
 _DELIMITERS = ",;\t|"
 _SAMPLE_LINES = 50
-# A cell may be a page of text.
 _LONGEST_CELL = 10_000_000
+# A cell of more lines is the rest of a file in which a quote is never closed.
+_MOST_LINES = 200
 
 
 def parse(text: str, limits: Limits) -> Parsed | None:
@@ -37,7 +38,7 @@ def _delimiter(text: str) -> str:
 
 def _agreement(rows: Sequence[Row]) -> tuple[float, int]:
     """The share of rows that have as many cells as the most usual row, and that number."""
-    widths = [len(cells) for _, cells in rows]
+    widths = [len(row.cells) for row in rows]
     if not widths:
         return 0.0, 0
     usual = max(set(widths), key=lambda width: (widths.count(width), width))
@@ -51,9 +52,11 @@ def _rows(text: str, delimiter: str) -> list[Row] | None:
     rows: list[Row] = []
     line = 1
     try:
-        for cells in reader:
+        for place, cells in enumerate(reader):
+            if any(cell.count("\n") > _MOST_LINES for cell in cells):
+                return None
             if any(cell.strip() for cell in cells):
-                rows.append((line, [cell.strip() for cell in cells]))
+                rows.append(Row(place, line, [cell.strip() for cell in cells]))
             line = reader.line_num + 1
     except csv.Error:
         return None

@@ -39,6 +39,8 @@ def parse(content: bytes, limits: Limits) -> Parsed:
                 _add(builder, part)
         for part in section["content"]:
             _add(builder, part)
+    if document.get("skipped_sections"):
+        builder.skip(reasons.SECTION_UNREAD)
     parsed = builder.parsed(single_line(metadata.get("title") or ""), HWP)
     if metadata.get("is_distribution") and not parsed.text:
         raise content_error(reasons.DISTRIBUTION)
@@ -82,14 +84,26 @@ def _texts(items: Iterable[Any]) -> Iterator[str]:
 
 def _piece(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
-        if isinstance(value.get("text"), str):
-            yield value["text"]
+        for name in ("text", "latex", "script"):
+            if isinstance(value.get(name), str):
+                yield value[name]
+                break
         for name in ("content", "paragraphs"):
             inner = value.get(name)
             if isinstance(inner, list):
                 yield from _texts(inner)
     elif isinstance(value, list):
         yield from _texts(value)
+
+
+def _cell_texts(cell: Node) -> Iterator[str]:
+    """The texts of a cell's paragraphs, and of the tables in it."""
+    for paragraph in cell["content"]:
+        yield from _text(paragraph).split()
+    for table in cell.get("nested_tables") or ():
+        for row in table["rows"]:
+            for inner in row["cells"]:
+                yield from _cell_texts(inner)
 
 
 def _cells(rows: Iterable[Node]) -> Iterator[Cell]:
@@ -101,7 +115,7 @@ def _cells(rows: Iterable[Node]) -> Iterator[Cell]:
             while (number, column) in taken:
                 column += 1
             high, wide = max(cell["rowspan"], 1), max(cell["colspan"], 1)
-            text = " ".join(" ".join(map(_text, cell["content"])).split())
+            text = " ".join(_cell_texts(cell))
             yield Cell(number, column, high, wide, text)
             if high > 1:
                 taken.update(

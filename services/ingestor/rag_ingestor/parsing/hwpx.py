@@ -117,6 +117,8 @@ class _Reader:
         else:
             self.builder.add(text)
         for node in _anchored(paragraph):
+            for caption in _descendants(node, "caption"):
+                self.builder.add("\n".join(_texts(caption)))
             if _name(node) == "tbl":
                 self.builder.add(table_text(grid_rows(_cells(node))), Kind.LINES)
             else:
@@ -155,7 +157,8 @@ def _anchored(paragraph: etree._Element) -> Iterator[etree._Element]:
     """Tables and drawn objects of the paragraph's own runs."""
     for run in _children(paragraph, "run"):
         for node in run.iterchildren():
-            if _name(node) == "tbl" or any(_descendants(node, "drawText")):
+            inside = ("drawText", "caption")
+            if _name(node) == "tbl" or any(_name(one) in inside for one in node.iterdescendants()):
                 yield node
 
 
@@ -177,7 +180,10 @@ def _text(paragraph: etree._Element) -> str:
     pieces: list[str] = []
     deleted = False
     for run in _children(paragraph, "run"):
-        for node in _children(run, "t"):
+        for node in run.iterchildren():
+            if _name(node) != "t":
+                pieces += [] if deleted else _spoken(node)
+                continue
             if not deleted:
                 pieces.append(node.text or "")
             for child in node.iterchildren():
@@ -185,6 +191,18 @@ def _text(paragraph: etree._Element) -> str:
                 if not deleted:
                     pieces += _BREAKS.get(_name(child), ""), child.tail or ""
     return "".join(pieces)
+
+
+def _spoken(node: etree._Element) -> list[str]:
+    """What an equation, a character composed of others, or a text with a gloss above it says."""
+    match _name(node):
+        case "equation":
+            return [one.text or "" for one in _children(node, "script")]
+        case "compose":
+            return [node.get("composeText", "")]
+        case "dutmal":
+            return [one.text or "" for one in node.iterchildren() if _name(one).endswith("Text")]
+    return []
 
 
 def _cells(table: etree._Element) -> Iterator[Cell]:

@@ -7,7 +7,9 @@ from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     Image,
+    ImageOps,
     JpegImagePlugin,
+    MpoImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
     UnidentifiedImageError,
@@ -17,18 +19,28 @@ from PIL import (
 from rag_ingestor.parsing import reasons
 from rag_ingestor.parsing.parsed import Limits, Parsed, ParsedBuilder, content_error
 
+# Photographs of several sizes (MPO) are opened as JPEG.
+_PLUGINS = (
+    *(
+        BmpImagePlugin,
+        GifImagePlugin,
+        JpegImagePlugin,
+        MpoImagePlugin,
+        PngImagePlugin,
+        TiffImagePlugin,
+    ),
+    WebPImagePlugin,
+)
+_FORMATS = ["BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"]
 # All that Pillow imports at the first image: a sandbox can open no file later.
 Image.preinit()
-_FORMATS = [
-    module.__name__.rpartition(".")[2].removesuffix("ImagePlugin").upper()
-    for module in (
-        BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin,
-    )
-]  # fmt: skip
+_DAMAGE = (UnidentifiedImageError, OSError, ValueError, EOFError, SyntaxError, TypeError, KeyError)
 # An A3 page at 600 dots an inch has 70 million.
 _MAX_PIXELS = 100_000_000
 # Narrower images are enlarged: small letters are hardly recognised.
 _MIN_WIDTH = 1200
+# Tesseract reads images of at most 32,767 pixels a side.
+_LONGEST_SIDE = 30_000
 
 
 def parse(
@@ -41,7 +53,13 @@ def parse(
     if recognised is None:
         raise content_error(reasons.IMAGE)
     with _opened(content) as image:
-        count = min(getattr(image, "n_frames", 1), limits.max_pages)
+        try:
+            # A photograph of several sizes (MPO) has the same page in each.
+            count = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+        except _DAMAGE as error:
+            raise content_error(reasons.BROKEN_IMAGE) from error
+    if count > limits.max_pages:
+        raise content_error(reasons.TOO_MANY_PAGES)
     builder = ParsedBuilder(limits)
     for page in range(1, count + 1):
         builder.add(recognised.get(page, ""))
@@ -61,13 +79,22 @@ def render(content: bytes, page: int) -> bytes:
     with _opened(content) as image:
         try:
             image.seek(page - 1)
-            grey = image.convert("L")
-        except (OSError, ValueError, EOFError, SyntaxError) as error:
+            grey = _on_white(ImageOps.exif_transpose(image)).convert("L")
+        except _DAMAGE as error:
             raise content_error(reasons.BROKEN_IMAGE) from error
-    if grey.width < _MIN_WIDTH:
-        factor = -(-_MIN_WIDTH // grey.width)
+    factor = max(1, min(-(-_MIN_WIDTH // grey.width), _LONGEST_SIDE // grey.height))
+    if factor > 1:
         grey = grey.resize((grey.width * factor, grey.height * factor))
     return pgm(grey.width, grey.height, grey.tobytes())
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """The image with white where it is transparent, which is black otherwise."""
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image
+    layer = image.convert("RGBA")
+    white = Image.new("RGBA", layer.size, "white")
+    return Image.alpha_composite(white, layer)
 
 
 def pgm(width: int, height: int, pixels: bytes) -> bytes:
@@ -78,7 +105,9 @@ def pgm(width: int, height: int, pixels: bytes) -> bytes:
 def _opened(content: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(content), formats=_FORMATS)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except Image.DecompressionBombError as error:
+        raise content_error(reasons.EXPANDS) from error
+    except _DAMAGE as error:
         raise content_error(reasons.BROKEN_IMAGE) from error
     if image.width * image.height > _MAX_PIXELS:
         raise content_error(reasons.EXPANDS)

@@ -1,10 +1,13 @@
 """Parses mail messages (EML): subject, sender and date, text, quoted history, and attachments."""
 
 import email
+import email.generator
 import email.policy
 import re
 from collections.abc import Callable
-from email.message import EmailMessage
+from dataclasses import dataclass, field
+from email.message import EmailMessage, MIMEPart
+from typing import Any, TypeVar
 
 from rag_contract.errors import InvalidArgument
 from rag_ingestor.parsing import plain, reasons
@@ -12,6 +15,7 @@ from rag_ingestor.parsing.charset import decode_text
 from rag_ingestor.parsing.parsed import (
     EML,
     HTML,
+    PLAIN,
     Kind,
     Limits,
     Parsed,
@@ -23,17 +27,25 @@ from rag_ingestor.parsing.recognition import text_type
 
 # Reads a file: content, name, declared type, limits.
 Reader = Callable[[bytes, str, str, Limits], Parsed]
+T = TypeVar("T")
 
 _HEADERS = ("From", "To", "Cc", "Date")
 _HISTORY = "인용된 이전 메일"
+_BODY = "본문"
 _QUOTED = re.compile(r"^[ \t]*>+ ?", re.MULTILINE)
 _ORIGINAL = re.compile(
     r"^[ \t]*-{2,} ?(?:Original Message|원본 메시지|원본 메일|Forwarded message|전달된 메시지) ?-{2,}",
     re.IGNORECASE | re.MULTILINE,
 )
+_SIGNATURES = frozenset(
+    {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"}
+)
 _MAX_ATTACHMENTS = 100
 _MAX_DEPTH = 4
+_MAX_NESTING = 30
 _UNNAMED = "첨부"
+# Nothing is lost with these.
+_NOTHING = frozenset({reasons.EMPTY, reasons.NO_TEXT})
 
 
 def parse(content: bytes, limits: Limits, read: Reader, depth: int = 0) -> Parsed:
@@ -48,14 +60,15 @@ def parse(content: bytes, limits: Limits, read: Reader, depth: int = 0) -> Parse
     builder = ParsedBuilder(limits)
     subject = single_line(_header(message, "Subject"))
     builder.add(subject, Kind.HEADING, 1)
-    lines = (f"{name}: {_header(message, name)}" for name in _HEADERS if message[name])
-    builder.add("\n".join(lines), Kind.LINES)
-    own, history = _body(message, limits, read)
-    _add_text(builder, own, limits)
-    if history:
+    lines = ((name, _header(message, name)) for name in _HEADERS)
+    builder.add("\n".join(f"{name}: {text}" for name, text in lines if text), Kind.LINES)
+    contents = _contents(message)
+    history = [_add_body(builder, part, limits, read) for part in contents.bodies]
+    past = "\n\n".join(filter(None, history))
+    if past:
         builder.add(_HISTORY, Kind.HEADING, 2)
-        _add_text(builder, history, limits)
-    for number, part in enumerate(message.iter_attachments(), 1):
+        _add_blocks(builder, plain.parse(past, limits))
+    for number, part in enumerate(contents.attachments, 1):
         if number > _MAX_ATTACHMENTS or depth >= _MAX_DEPTH:
             builder.skip(reasons.ATTACHMENTS_LEFT_OUT)
             break
@@ -63,28 +76,81 @@ def parse(content: bytes, limits: Limits, read: Reader, depth: int = 0) -> Parse
     return builder.parsed(subject, EML)
 
 
+@dataclass(slots=True)
+class _Contents:
+    """The parts that are a message's text, and all others but signatures."""
+
+    bodies: list[MIMEPart] = field(default_factory=list)
+    attachments: list[MIMEPart] = field(default_factory=list)
+
+
+def _contents(part: MIMEPart, nesting: int = 0) -> _Contents:
+    """The parts of a message. Of alternatives the plain text is its text, if it has any, else the next."""
+    found = _Contents()
+    kind = _safely(part.get_content_type, "")
+    if part.is_multipart() and kind != EML and nesting < _MAX_NESTING:
+        inner = [_contents(one, nesting + 1) for one in part.iter_parts()]
+        if kind == "multipart/alternative":
+            found.bodies = next(
+                (one.bodies for one in inner if any(map(_has_text, one.bodies))), []
+            )
+        for one in inner:
+            found.bodies += one.bodies if kind != "multipart/alternative" else []
+            found.attachments += one.attachments
+    elif kind in (PLAIN, HTML) and part.get_content_disposition() != "attachment":
+        found.bodies.append(part)
+    elif kind not in _SIGNATURES:
+        found.attachments.append(part)
+    return found
+
+
+def _has_text(part: MIMEPart) -> bool:
+    return bool(_payload(part).strip())
+
+
+def _payload(part: MIMEPart) -> bytes:
+    content: Any = _safely(lambda: part.get_payload(decode=True), None)
+    return content if isinstance(content, bytes) else b""
+
+
+def _safely(get: Callable[[], T], default: T) -> T:
+    """The value, or the default: the library raises anything for damaged headers."""
+    try:
+        return get()
+    except Exception:
+        return default
+
+
 def _header(message: EmailMessage, name: str) -> str:
     """A header's text; one that is not encoded may be in any charset."""
-    try:
-        text = str(message[name] or "")
-    except (LookupError, ValueError, IndexError, TypeError):
-        text = ""
+    text = _safely(lambda: str(message[name] or ""), "")
     if any("\udc80" <= char <= "\udcff" for char in text):
         text = decode_text(text.encode("utf-8", "surrogateescape"))
     return " ".join(text.split())
 
 
-def _body(message: EmailMessage, limits: Limits, read: Reader) -> tuple[str, str]:
-    """The message's own text, and the history that it quotes."""
-    part = message.get_body(("plain", "html"))
-    if not isinstance(part, EmailMessage):
-        return "", ""
-    content = part.get_payload(decode=True)
-    if not isinstance(content, bytes) or not content.strip():
-        return "", ""
-    if part.get_content_type() == HTML:
-        return read(content, "", f"text/html; charset={_charset(part)}", limits).text, ""
-    text = decode_text(content, _charset(part)).replace("\r\n", "\n")
+def _add_body(builder: ParsedBuilder, part: MIMEPart, limits: Limits, read: Reader) -> str:
+    """Add the message's own text; returns the history that it quotes."""
+    content, charset = _payload(part), _safely(lambda: part.get_content_charset(""), "") or ""
+    if not content.strip():
+        return ""
+    try:
+        if _safely(part.get_content_type, "") == HTML:
+            _add_blocks(builder, read(content, "", f"text/html; charset={charset}", limits))
+            return ""
+        own, history = _without_history(decode_text(content, charset))
+    except InvalidArgument as error:
+        why = error.violations[0].description
+        if why not in _NOTHING:
+            builder.skip(reasons.ATTACHMENT_UNREAD, detail=f"{_BODY}: {why}")
+        return ""
+    _add_blocks(builder, plain.parse(own, limits))
+    return history
+
+
+def _without_history(text: str) -> tuple[str, str]:
+    """The text without what it quotes, and that."""
+    text = text.replace("\r\n", "\n")
     original = _ORIGINAL.search(text)
     own, history = (text[: original.start()], text[original.end() :]) if original else (text, "")
     kept: list[str] = []
@@ -95,20 +161,16 @@ def _body(message: EmailMessage, limits: Limits, read: Reader) -> tuple[str, str
     return "\n".join(kept), "\n\n".join(filter(str.strip, past))
 
 
-def _charset(part: EmailMessage) -> str:
-    return part.get_content_charset("") or ""
-
-
-def _add_text(builder: ParsedBuilder, text: str, limits: Limits) -> None:
-    parsed = plain.parse(text, limits)
+def _add_blocks(builder: ParsedBuilder, parsed: Parsed) -> None:
     for block in parsed.blocks:
-        builder.add(parsed.text[block.start : block.end], block.kind, block.level)
+        level = block.level + 1 if block.level else 0
+        builder.add(parsed.text[block.start : block.end], block.kind, level)
 
 
 def _add_attachment(
-    builder: ParsedBuilder, part: EmailMessage, limits: Limits, read: Reader, depth: int
+    builder: ParsedBuilder, part: MIMEPart, limits: Limits, read: Reader, depth: int
 ) -> None:
-    name = single_line(part.get_filename() or _UNNAMED)
+    name = single_line(_safely(part.get_filename, None) or _UNNAMED)
     try:
         document = _attached(part, name, limits, read, depth)
     except InvalidArgument as error:
@@ -119,16 +181,14 @@ def _add_attachment(
     builder.add_document(document, name)
 
 
-def _attached(part: EmailMessage, name: str, limits: Limits, read: Reader, depth: int) -> Parsed:
-    declared = part.get_content_type()
+def _attached(part: MIMEPart, name: str, limits: Limits, read: Reader, depth: int) -> Parsed:
+    declared = _safely(part.get_content_type, "")
     if declared == EML and part.is_multipart():
-        [inner] = part.iter_parts()
-        return parse(inner.as_bytes(), limits, read, depth + 1)
-    content = part.get_payload(decode=True)
-    if not isinstance(content, bytes):
-        raise content_error(reasons.EMPTY)
-    # Mail programs declare this for what they do not know.
-    declared = "" if declared == "application/octet-stream" else declared
+        for inner in part.iter_parts():
+            return parse(_safely(inner.as_bytes, b""), limits, read, depth + 1)
+    content = _payload(part)
+    # Mail programs are often wrong about other types.
+    declared = declared if declared.startswith("text/") else ""
     if text_type(content, name, declared) == EML:
         return parse(content, limits, read, depth + 1)
     return read(content, name, declared, limits)

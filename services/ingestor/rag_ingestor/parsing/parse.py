@@ -1,5 +1,6 @@
 """Parses documents of every supported format, which is detected by content."""
 
+import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from email.message import Message
@@ -7,6 +8,7 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import Any
 
+from rag_contract.errors import InvalidArgument
 from rag_ingestor.parsing import delimited, plain, reasons
 from rag_ingestor.parsing.charset import decode_text
 from rag_ingestor.parsing.parsed import (
@@ -79,8 +81,19 @@ READERS = {
     EML: "message",
 }
 MEDIA_TYPES = tuple(READERS)
+_BROKEN = {
+    DOCX: reasons.BROKEN_DOCX,
+    PPTX: reasons.BROKEN_PPTX,
+    XLSX: reasons.BROKEN_WORKBOOK,
+    XLS: reasons.BROKEN_WORKBOOK,
+    ODS: reasons.BROKEN_WORKBOOK,
+    HWP: reasons.BROKEN_HWP,
+    HWPX: reasons.BROKEN_HWPX,
+    RTF: reasons.BROKEN_RTF,
+}
 # Read only where text can be recognised (OCR).
 IMAGE_TYPES = (PNG, JPEG, TIFF, GIF, BMP, WEBP)
+_SHEETS = (XLSX, XLS, ODS)
 _BINARY = frozenset({PDF, DOCX, PPTX, XLSX, XLS, ODS, HWP, HWPX, RTF, *IMAGE_TYPES})
 
 
@@ -116,12 +129,15 @@ def parse(
     elif binary == PDF:
         parsed = _reader(PDF)(content, limits, recognised)
     elif binary:
-        parsed = _reader(binary)(content, limits)
+        parsed = _guarded(binary, content, limits)
     else:
         parsed = _parsed_text(content, filename, declared, limits)
         if promises_binary(filename):
             parsed = replace(parsed, unread=(Unread(reasons.NAME_MISMATCH), *parsed.unread))
-    if not parsed.text.strip() and not (parsed.unread and recognised == {}):
+    recognisable = recognised == {} and any(
+        one.reason in reasons.RECOGNISABLE for one in parsed.unread
+    )
+    if not parsed.text.strip() and not recognisable:
         raise content_error(reasons.NO_TEXT)
     return replace(parsed, title=parsed.title or _fallback_title(parsed, filename))
 
@@ -154,6 +170,9 @@ class _Declared:
 
 
 def _refuse_mismatch(declared: str, binary: str) -> None:
+    if declared in _SHEETS and binary in ("", *_SHEETS):
+        # Windows declares every table as Excel's, those of plain text and of HTML as well.
+        return
     if declared in _BINARY and declared != binary:
         raise content_error(reasons.MISMATCH)
     if declared.startswith("text/") and binary not in ("", RTF):
@@ -164,6 +183,19 @@ def _reader(media_type: str) -> Callable[..., Parsed]:
     """Imported lazily, so that a process that parses only plain text loads no parser written in C."""
     reader: Callable[..., Parsed] = _module(READERS[media_type]).parse
     return reader
+
+
+def _guarded(media_type: str, content: bytes, limits: Limits) -> Parsed:
+    """The document, read by a library that may raise anything for a damaged file."""
+    try:
+        return _reader(media_type)(content, limits)
+    except (InvalidArgument, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.EMFILE:
+            # Not the file's fault: a sandbox may open none, and the reader tried to.
+            raise
+        raise content_error(_BROKEN[media_type]) from error
 
 
 def _module(name: str) -> Any:

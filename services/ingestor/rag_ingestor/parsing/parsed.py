@@ -156,6 +156,13 @@ def replace_tables(
     return "".join([*parts, text[at:]]), moved
 
 
+def _of_attachment(unread: Unread, attachment: str) -> Unread:
+    """The note of a part of an attachment: its pages are not those of the message."""
+    pages = f" ({', '.join(map(str, unread.pages))})" if unread.pages else ""
+    said = unread.detail or f"{reasons.UNREAD[unread.reason][0]}{pages}"
+    return Unread(reasons.ATTACHMENT_UNREAD, detail=f"{attachment}: {said}")
+
+
 def places_within(places: Sequence[Place], start: int, end: int) -> Sequence[Place]:
     """The places that overlap with code points [start, end) of the text; one without any if none does."""
     first = bisect_right(places, start, key=lambda place: place.end)
@@ -229,7 +236,7 @@ class ParsedBuilder:
     def add_document(self, document: Parsed, attachment: str) -> None:
         """Append another document's blocks, which are the message's attachment of that name."""
         for block in document.blocks:
-            level = block.level + 1 if block.level else 0
+            level = block.level + 2 if block.level else 0
             before = len(self._blocks)
             self.add(document.text[block.start : block.end], block.kind, level)
             if len(self._blocks) == before:
@@ -245,10 +252,7 @@ class ParsedBuilder:
                         attachment=place.attachment or attachment,
                     )
                 )
-        self._unread += [
-            replace(one, detail=" › ".join(filter(None, (attachment, one.detail))))
-            for one in document.unread
-        ]
+        self._unread += [_of_attachment(one, attachment) for one in document.unread]
 
     def skip(self, reason: str, pages: Sequence[int] = (), detail: str = "") -> None:
         """Note that a part could not be read; `reason` is a key of `reasons.UNREAD`."""

@@ -59,6 +59,8 @@ def parse(content: bytes, limits: Limits, recognised: Mapping[int, str] | None =
             builder.note_recognised(recognised, unread)
         parsed = builder.parsed(single_line(document.get_metadata_value("Title")), PDF)
     if not parsed.text and (recognised or not parsed.unread or recognised is None):
+        if recognised:
+            raise content_error(reasons.NOTHING_RECOGNISED)
         raise content_error(_why_empty({page.fault for page in pages}))
     return parsed
 

@@ -36,7 +36,7 @@ OPEN_DOCUMENT = "is an OpenDocument file other than a spreadsheet, which is not 
 HWPML = "is an HWPML document, which is not supported; save it as HWP or HWPX"
 IMAGE = "is an image; recognise its text first (OCR)"
 BROKEN_IMAGE = "is a broken image"
-NOTHING_RECOGNISED = "is an image on which no text was recognised"
+NOTHING_RECOGNISED = "is a scan or an image on which no text was recognised"
 EPUB = "is an EPUB book, which is not supported"
 
 KOREAN = {
@@ -72,7 +72,7 @@ KOREAN = {
     HWPML: "지원하지 않는 HWPML 문서입니다. HWP나 HWPX로 저장해 주세요.",
     IMAGE: "그림입니다. 먼저 문자 인식(OCR)을 해 주세요.",
     BROKEN_IMAGE: "손상된 그림입니다.",
-    NOTHING_RECOGNISED: "글자를 인식하지 못한 그림입니다.",
+    NOTHING_RECOGNISED: "글자를 인식하지 못한 스캔 문서나 그림입니다.",
     EPUB: "지원하지 않는 EPUB 전자책입니다.",
 }
 
@@ -81,6 +81,10 @@ PAGE_UNREADABLE_FONT = "PAGE_UNREADABLE_FONT"
 PAGE_BROKEN = "PAGE_BROKEN"
 SLIDE_WITHOUT_TEXT = "SLIDE_WITHOUT_TEXT"
 SHEET_UNREAD = "SHEET_UNREAD"
+SHEET_PARTS_UNREAD = "SHEET_PARTS_UNREAD"
+SHAPE_UNREAD = "SHAPE_UNREAD"
+SECTION_UNREAD = "SECTION_UNREAD"
+PARTS_UNREAD = "PARTS_UNREAD"
 ATTACHMENT_UNREAD = "ATTACHMENT_UNREAD"
 ATTACHMENTS_LEFT_OUT = "ATTACHMENTS_LEFT_OUT"
 NAME_MISMATCH = "NAME_MISMATCH"
@@ -111,6 +115,19 @@ UNREAD = {
         "글 없이 그림만 있는 슬라이드가 있습니다. 먼저 문자 인식(OCR)을 해 주세요.",
     ),
     SHEET_UNREAD: ("a sheet that cannot be read", "읽을 수 없는 시트가 있습니다."),
+    SHEET_PARTS_UNREAD: (
+        "comments, text boxes or charts of the sheets",
+        "시트의 메모, 글상자, 차트는 읽지 않았습니다.",
+    ),
+    SHAPE_UNREAD: (
+        "shapes on slides that cannot be read",
+        "읽을 수 없는 도형이 있는 슬라이드가 있습니다.",
+    ),
+    SECTION_UNREAD: ("sections that cannot be read", "읽을 수 없는 구역이 있습니다."),
+    PARTS_UNREAD: (
+        "notes, headers, footers or text boxes",
+        "각주, 머리말, 꼬리말, 글상자는 읽지 않았습니다.",
+    ),
     ATTACHMENT_UNREAD: (
         "an attachment that cannot be read",
         "읽을 수 없는 첨부 파일이 있습니다.",
@@ -120,8 +137,8 @@ UNREAD = {
         "개수나 깊이 한도를 넘은 첨부 파일은 읽지 않았습니다.",
     ),
     NAME_MISMATCH: (
-        "the content is not of the format that the file name says; it was read as plain text",
-        "내용이 파일 이름의 형식과 달라 일반 텍스트로 읽었습니다.",
+        "the content is text, not of the format that the file name says",
+        "내용이 파일 이름의 형식이 아니라 텍스트입니다.",
     ),
 }
 

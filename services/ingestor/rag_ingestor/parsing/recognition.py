@@ -53,6 +53,8 @@ def binary_media_type(content: bytes) -> str:
         return HWP
     if content.startswith(b"{\\rtf"):
         return RTF
+    if content[4:12] in _HEIF:
+        raise content_error(reasons.IMAGE)
     image = _image_type(content)
     if image:
         return image
@@ -65,7 +67,12 @@ def binary_media_type(content: bytes) -> str:
 
 def looks_binary(content: bytes) -> bool:
     """Whether the content starts like a binary format, supported or not. Cheap; never raises."""
-    return bool(_OTHER_START.match(content))
+    return (
+        _OTHER_START.match(content) is not None
+        or _PDF_START.match(content) is not None
+        or content[4:12] in _HEIF
+        or bool(_image_type(content))
+    )
 
 
 def text_type(content: bytes, filename: str, declared: str) -> str:
@@ -121,7 +128,8 @@ _HTML_NAMES = (".html", ".htm", ".xhtml")
 _MARKDOWN_TYPES = (MARKDOWN, "text/x-markdown")
 _HTML_TYPES = (HTML, "application/xhtml+xml")
 _TABLE_NAMES = (".csv", ".tsv", ".tab")
-_TABLE_TYPES = ("text/csv", "text/tab-separated-values", "application/csv")
+# Windows declares every table as Excel's.
+_TABLE_TYPES = ("text/csv", "text/tab-separated-values", "application/csv", XLS, XLSX)
 # Unspecific types, for which the file name decides.
 _UNSPECIFIC_TYPES = ("", "application/octet-stream", PLAIN)
 _MEMBERS = {
@@ -141,6 +149,7 @@ _UNSUPPORTED_MIMETYPES = {
     b"application/epub+zip": reasons.EPUB,
     b"application/vnd.oasis.opendocument": reasons.OPEN_DOCUMENT,
 }
+_OTHER_STREAMS = ("WordDocument", "PowerPoint Document", "__nameid_version")
 _IMAGES = {
     b"\x89PNG\r\n\x1a\n": PNG,
     b"\xff\xd8\xff": JPEG,
@@ -169,9 +178,7 @@ _HEADER_LINES = re.compile(rb"(?:[!-9;-~]+:[^\n]*(?:\r?\n[ \t][^\n]*)*\r?\n)+")
 
 
 def _image_type(content: bytes) -> str:
-    """The media type of an image, "" for others. Raises InvalidArgument for one that cannot be read."""
-    if content[4:12] in _HEIF:
-        raise content_error(reasons.IMAGE)
+    """The media type of an image, "" for others."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return WEBP
     if _BMP.match(content):
@@ -192,10 +199,13 @@ def _is_message(content: bytes, name: str) -> bool:
 
 def _ole_media_type(content: bytes) -> str:
     """[MS-CFB] names are UTF-16; HWP 5 stores its signature in a stream of plain bytes."""
-    if _HWP in content:
-        return HWP
     if "EncryptedPackage".encode("utf-16-le") in content:
         raise content_error(reasons.ENCRYPTED)
+    # Word, PowerPoint and Outlook files may have a workbook or an HWP document in them.
+    if any(name.encode("utf-16-le") in content for name in _OTHER_STREAMS):
+        raise content_error(reasons.OFFICE)
+    if _HWP in content:
+        return HWP
     if any(name.encode("utf-16-le") in content for name in ("Workbook\0", "Book\0")):
         return XLS
     raise content_error(reasons.OFFICE)

@@ -1,28 +1,48 @@
-"""Parses RTF: the text by paragraphs, cells of tables separated by bars."""
+"""Parses RTF: the text by paragraphs, tables row by row."""
 
 import re
+from itertools import groupby
 
 from striprtf.striprtf import rtf_to_text
 
-from rag_ingestor.parsing import plain, reasons
-from rag_ingestor.parsing.parsed import RTF, Limits, Parsed, content_error
+from rag_ingestor.parsing import reasons
+from rag_ingestor.parsing.parsed import (
+    RTF,
+    Kind,
+    Limits,
+    Parsed,
+    ParsedBuilder,
+    content_error,
+)
+from rag_ingestor.parsing.tables import table_text
 
 _CODE_PAGE = re.compile(rb"\\ansicpg(\d{3,5})")
-_EMPTY_LINES = re.compile(r"\n[ \t]*(?=\n)")
-_TITLE = re.compile(rb"\{\\title ([^{}\\]{1,500})\}")
+# Destinations with text that striprtf leaves out.
+_LEFT_OUT = re.compile(rb"\\(?:footnote|header[lrf]?|footer[lrf]?|shptxt)\b")
+# What it puts between the cells of a row.
+_CELL = "|"
 
 
 def parse(content: bytes, limits: Limits) -> Parsed:
-    """The text; a paragraph is one block. Raises InvalidArgument."""
+    """The text; notes, headers, footers and text boxes are noted as unread. Raises InvalidArgument."""
     found = _CODE_PAGE.search(content[:4096])
     encoding = f"cp{found[1].decode()}" if found else "cp1252"
     try:
         text = rtf_to_text(  # type: ignore[no-untyped-call]
             content.decode("latin-1"), encoding=encoding, errors="replace"
         )
-    except (LookupError, ValueError, IndexError, KeyError, RecursionError) as error:
+    except (LookupError, ValueError, TypeError, RecursionError) as error:
         raise content_error(reasons.BROKEN_RTF) from error
-    # Each paragraph ends with one line end.
-    spaced = _EMPTY_LINES.sub("\n", text).replace("\n", "\n\n")
-    parsed = plain.parse(spaced, limits)
-    return Parsed("", parsed.text, parsed.blocks, RTF)
+    # Characters beyond U+FFFF are written as two halves.
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    builder = ParsedBuilder(limits)
+    for is_row, lines in groupby(text.split("\n"), key=lambda line: line.count(_CELL) > 1):
+        if is_row:
+            rows = [[cell.strip() for cell in line.split(_CELL)[:-1]] for line in lines]
+            builder.add(table_text(rows), Kind.LINES)
+        else:
+            for line in lines:
+                builder.add(line)
+    if _LEFT_OUT.search(content):
+        builder.skip(reasons.PARTS_UNREAD)
+    return builder.parsed("", RTF)

@@ -15,6 +15,12 @@ _DIGIT = re.compile(r"\d")
 _LONGEST_NAME = 40
 # A longer cell of a declared header is not a name; repeated in each row it would exhaust memory.
 _LONGEST_REPEATED = 200
+# A year, a quarter or a month may name a column, though it is a number: 2023년, 1분기, Q2, 3월.
+_PERIOD = re.compile(
+    r"(?:19|20)\d\d(?: ?년도?)?|\d{1,2} ?월|[1-4] ?(?:분기|/ ?4 ?분기)|[1-4] ?[차회]"
+    r"|Q[1-4]|[1-4]Q|FY ?\d{2,4}",
+    re.IGNORECASE,
+)
 _GENERIC = re.compile(
     r"구분|항목|이름|성명|명칭|종류|분류|내용|값|비고|번호|품목|이유|사유|대상|기준|설명|용도|담당"
     r"|item|name|value|type|kind|category|description|note|remarks?|key|field|who|what|no\.?",
@@ -46,7 +52,9 @@ def table_lines(rows: Sequence[Sequence[str]], head: bool | None = None) -> list
         return []
     if max(map(len, clean)) == 1:
         return [(at, row[0]) for at, row in zip(places, clean, strict=True)]
-    if head is not False and _spans(clean):
+    spanned = head is not False and _spans(clean)
+    if spanned:
+        head = head or not any(map(is_number, clean[0])) or None
         clean = [_merge_rows(clean[0], clean[1]), *clean[2:]]
         del places[1]
     if head is None:
@@ -59,13 +67,16 @@ def table_lines(rows: Sequence[Sequence[str]], head: bool | None = None) -> list
 
 
 def has_head(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row looks like column names: short, distinct, without numbers.
+    """Whether the first row looks like column names: short, distinct, without numbers but those of periods.
 
-    Two columns also require numbers in the second column, or a common name (구분, Item).
+    A row that begins with a period (2023년, 1분기) is one of data. Two columns also require numbers in the
+    second column, or a common name (구분, Item).
     """
     first, rest = rows[0], rows[1:]
     names = [name for name in first if name]
-    short = all(len(name) <= _LONGEST_NAME and not _DIGIT.search(name) for name in names)
+    short = all(len(name) <= _LONGEST_NAME and not is_number(name) for name in names)
+    if first[0] and _PERIOD.fullmatch(first[0]):
+        return False
     if not rest or not short or len(names) < len(first) - 1 or len(set(names)) < len(names):
         return False
     if len(first) > 2:
@@ -73,6 +84,11 @@ def has_head(rows: Sequence[Sequence[str]]) -> bool:
     typed = sum(bool(_DIGIT.search(row[-1])) for row in rest if row)
     usual = any(map(is_usual_name, names))
     return usual or (len(rest) > 1 and typed == len(rest) and not _are_keys(rows))
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell has a number that is not that of a period (2023년, 1분기), which may be a name."""
+    return _DIGIT.search(cell) is not None and _PERIOD.fullmatch(cell) is None
 
 
 def is_usual_name(name: str) -> bool:
@@ -85,7 +101,7 @@ def _spans(rows: Sequence[Sequence[str]]) -> bool:
     if len(rows) < 3 or len(rows[0]) != len(rows[1]):
         return False
     wide = any(left and left == right for left, right in pairwise(rows[0]))
-    return wide and not any(_DIGIT.search(cell) or len(cell) > _LONGEST_NAME for cell in rows[1])
+    return wide and not any(is_number(cell) or len(cell) > _LONGEST_NAME for cell in rows[1])
 
 
 def _merge_rows(upper: Sequence[str], lower: Sequence[str]) -> list[str]:

@@ -6,9 +6,12 @@ connections, and can open neither files nor sockets, so a document that exploits
 """
 
 import codecs
+import encodings
 import os
+import pkgutil
 import resource
 import sys
+from contextlib import suppress
 from importlib import import_module
 from time import monotonic
 from typing import BinaryIO
@@ -60,8 +63,11 @@ def _load_parsers() -> None:
     """Import everything that a document may need, since no file can be opened later."""
     for name in sorted({*READERS.values(), "image"}):
         import_module(f"rag_ingestor.parsing.{name}")
-    for name in (*CODECS, _NAMES_OF_ARCHIVES):
-        codecs.lookup(name)
+    # Mail and RTF may name any of them.
+    own = (module.name for module in pkgutil.iter_modules(encodings.__path__))
+    for name in {*CODECS, _NAMES_OF_ARCHIVES, *own}:
+        with suppress(LookupError):
+            codecs.lookup(name)
 
 
 def _apply_limits(memory: int) -> None:
