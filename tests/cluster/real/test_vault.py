@@ -11,6 +11,7 @@ from tests.support.cluster.region import Region
 from tests.support.cluster.vault import NodeVault, node_vault
 from tests.support.waiting import wait_until
 
+AUTHORITY = "vault-ca"
 HEALTH = {**SERVICES, "ingestor": 50077}
 
 
@@ -19,14 +20,14 @@ def vault(wide: Region, tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     """A Vault, from which the region has the certificates of its services and the password of Redis."""
     with node_vault(wide, tmp_path_factory.mktemp("vault")) as vault:
         authority = {"ca.crt": vault.ca_file.read_text("ascii")}
-        metadata = {"name": "vault-ca", "namespace": wide.namespace}
+        metadata = {"name": AUTHORITY, "namespace": wide.namespace}
         wide.cluster.apply(
             {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": authority}
         )
         wide.install(
             tls__mode="vault",
             vault__address=vault.address,
-            vault__caSecret__name="vault-ca",
+            vault__caSecret__name=AUTHORITY,
             components__gateway__secrets__redis_password={
                 "vault": "rag/gateway/redis#password",
                 "secret": None,

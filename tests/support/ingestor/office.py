@@ -12,6 +12,7 @@ from pathlib import Path
 import pptx
 import xlsxwriter
 import xlwt  # type: ignore[import-untyped]
+from PIL import Image
 from pptx.util import Inches
 
 from tests.support.ingestor.documents import archive
@@ -134,8 +135,11 @@ def mail(
     return message.as_bytes()
 
 
-# One white pixel.
-PNG = bytes.fromhex(
-    "89504e470d0a1a0a0000000d494844520000000100000001080200000090"
-    "7753de0000000c49444154789c63f8ffff3f0005fe02fe0def46b80000000049454e44ae426082"
-)
+def png(width: int = 1, height: int = 1) -> bytes:
+    """A white image."""
+    target = io.BytesIO()
+    Image.new("L", (width, height), 255).save(target, "PNG")
+    return target.getvalue()
+
+
+PNG = png()
