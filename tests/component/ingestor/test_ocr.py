@@ -3,7 +3,8 @@
 import asyncio
 import io
 import os
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 from reportlab.lib.utils import ImageReader  # type: ignore[import-untyped]
 from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 
-from rag_contract.errors import InvalidArgument
+from rag_common.context import CALL, Call
+from rag_contract.errors import DeadlineExceeded, InvalidArgument
 from rag_ingestor.chunking.chunks import SourceFile, Split
 from rag_ingestor.ocr.splitter import RecognisingSplitter
 from rag_ingestor.ocr.tesseract import Tesseract
@@ -171,3 +173,40 @@ async def test_a_call_that_is_cancelled_ends_the_program(splitter: RecognisingSp
 def test_a_language_that_is_not_installed_is_said() -> None:
     tool("tesseract", _INSTALL)
     assert Tesseract.find("kor+xyz", 1.0) is None
+
+
+async def test_pages_without_time_can_be_recognised_later(
+    splitter: RecognisingSplitter,
+) -> None:
+    token = CALL.set(Call("request-1", "0" * 32, time.monotonic() + 20.0))
+    try:
+        split = await splitter.split(SourceFile(scanned_pdf(scan(LEAVE), "Text."), "a.pdf"))
+        assert split.unread == (Unread(reasons.PAGE_WITHOUT_TEXT, (1,)),)
+        with pytest.raises(DeadlineExceeded):
+            await splitter.split(SourceFile(scanned_pdf(scan(LEAVE)), "a.pdf"))
+    finally:
+        CALL.reset(token)
+
+
+def rotated() -> bytes:
+    """A photograph of a page that the camera held upright stored on its side, as its metadata say."""
+    image = scan(COSTS).transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    target = io.BytesIO()
+    image.save(target, "JPEG", exif=exif, quality=95)
+    return target.getvalue()
+
+
+def transparent() -> bytes:
+    page = scan(COSTS)
+    layer = Image.new("RGBA", page.size, (0, 0, 0, 0))
+    layer.putalpha(page.point(lambda value: 255 - value))
+    return png(layer)
+
+
+@pytest.mark.parametrize("content", [rotated, transparent])
+async def test_photographs_and_screenshots_are_recognised(
+    splitter: RecognisingSplitter, content: Callable[[], bytes]
+) -> None:
+    assert squeezed(COSTS) in read(await splitter.split(SourceFile(content(), "a.jpg")))

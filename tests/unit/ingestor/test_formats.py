@@ -16,6 +16,8 @@ from rag_ingestor.chunking.model import Chunk, Location
 from rag_ingestor.parsing import reasons
 from rag_ingestor.parsing.parse import is_plain, parse
 from rag_ingestor.parsing.parsed import Kind, Parsed, Unread
+from rag_ingestor.parsing.tables import table_text
+from rag_ingestor.parsing.values import number_text, value_text
 from tests.support.ingestor import office
 from tests.support.ingestor.documents import KOREAN, archive, handbook, pdf
 
@@ -235,8 +237,7 @@ def test_mail_within_mail_is_read_to_a_bound() -> None:
         content = office.mail(f"{depth}번째 글이다.", {"전달.eml": content}, subject=f"{depth}")
     parsed = parse(content, "a.eml")
     assert "4번째 글이다." in parsed.text
-    [unread] = parsed.unread
-    assert reasons.UNREAD[reasons.ATTACHMENTS_LEFT_OUT][0] in unread.detail
+    assert [one.reason for one in parsed.unread] == [reasons.ATTACHMENTS_LEFT_OUT]
 
 
 def test_mail_is_known_by_its_headers_and_a_letter_is_none() -> None:
@@ -391,3 +392,98 @@ def test_a_letter_with_a_workbook_in_it_is_not_taken_for_one() -> None:
 @pytest.mark.parametrize("content", [office.PNG, b"\xef\xbb\xbf%PDF-1.7", b"BM1234\0\0\0\0"])
 def test_images_and_pdfs_are_never_read_outside_a_worker(content: bytes) -> None:
     assert not is_plain(content, "a.txt", "text/plain")
+
+
+def test_rtf_keeps_prose_with_bars_and_cells_of_several_paragraphs() -> None:
+    raw = (
+        rb"{\rtf1\ansi A | B | C last\par name\cell dept\cell first duty\par second duty\cell\row}"
+    )
+    assert " ".join(blocks(parse(raw))) == "A | B | C last name|dept|first duty second duty|"
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([["founded", "2005"], ["listed", "2012"]], "founded: 2005\nlisted: 2012"),
+        (
+            [["홍길동", "2019", "영업부"], ["이영희", "2021", "개발부"]],
+            "홍길동 | 2019 | 영업부\n이영희 | 2021 | 개발부",
+        ),
+        (
+            [["담당", "담당", "2023"], ["영업", "서울", "2022"], ["개발", "부산", "2021"]],
+            "담당 | 담당 | 2023\n영업 | 서울 | 2022\n개발 | 부산 | 2021",
+        ),
+        (
+            [["부서", "2023년", "2024년"], ["총무과", "10", "12"]],
+            "부서: 총무과 · 2023년: 10 · 2024년: 12",
+        ),
+    ],
+)
+def test_a_year_names_a_column_only_above_what_is_no_year(rows: list[list[str]], text: str) -> None:
+    assert table_text(rows) == text
+
+
+def test_a_long_note_above_a_table_is_not_repeated_in_its_rows() -> None:
+    rows = [["가" * 500] * 3, ["성명", "부서", "비고"], *[["김하늘", "총무팀", "없음"]] * 9]
+    assert len(table_text(rows)) < 2000
+
+
+def test_mail_keeps_reports_file_names_and_headers_in_any_charset() -> None:
+    status = "Final-Recipient: rfc822; lee@example.com\nStatus: 5.1.1\n"
+    raw = (
+        "From: a@b.c\nSubject: 출장비 안내\nMIME-Version: 1.0\n"
+        'Content-Type: multipart/report; boundary="b"\n\n'
+        "--b\nContent-Type: text/plain\n\n본문이다.\n"
+        f"--b\nContent-Type: message/delivery-status\n\n{status}\n"
+        '--b\nContent-Type: text/plain\nContent-Disposition: inline; filename="memo.txt"\n\n붙임이다.\n'
+        "--b\nContent-Disposition: attachment; filename*\n\nx\n--b--\n"
+    )
+    parsed = parse(raw.encode("cp949"), "a.eml")
+    assert parsed.title == "출장비 안내"
+    assert {"본문이다.", "memo.txt", "붙임이다."} <= set(blocks(parsed))
+    assert "5.1.1" in parsed.text or parsed.unread
+    assert holding(parsed, "붙임이다.").location == Location(attachment="memo.txt")
+
+
+def test_labels_of_charts_stay_as_they_are_and_numbers_are_exact() -> None:
+    assert number_text("1.2345670000000001E6") == "1234567"
+    assert value_text(1234567890123450.0) == "1234567890123450"
+    data = CategoryChartData()
+    for year in ("2023", "2024"):
+        category = data.add_category(year)
+        for month in ("010", "2024.10"):
+            category.add_sub_category(month)
+    data.add_series("매출", (1, 2, 3, 4))
+    deck = pptx.Presentation()
+    place = (Inches(1), Inches(1), Inches(5), Inches(4))
+    kind = XL_CHART_TYPE.COLUMN_CLUSTERED
+    deck.slides.add_slide(deck.slide_layouts[6]).shapes.add_chart(kind, *place, data)
+    target = io.BytesIO()
+    deck.save(target)
+    text = parse(target.getvalue()).text
+    assert text == "010 · 매출: 1\n2024.10 · 매출: 2\n010 · 매출: 3\n2024.10 · 매출: 4"
+
+
+def test_captions_stand_once() -> None:
+    space = 'xmlns:hp="http://www.hancom.co.kr/hwpml/2011/paragraph"'
+
+    def paragraph(inner: str) -> str:
+        return f"<hp:p><hp:run>{inner}</hp:run></hp:p>"
+
+    caption = (
+        f"<hp:caption><hp:subList>{paragraph('<hp:t>표 제목</hp:t>')}</hp:subList></hp:caption>"
+    )
+    cell = f"<hp:tc><hp:subList>{paragraph('<hp:t>칸</hp:t>')}</hp:subList></hp:tc>"
+    table = f"<hp:tbl>{caption}<hp:tr>{cell}</hp:tr></hp:tbl>"
+    box = (
+        f"<hp:rect><hp:drawText><hp:subList>{paragraph(table)}</hp:subList></hp:drawText></hp:rect>"
+    )
+    section = f"<hs:sec xmlns:hs='x' {space}>{paragraph(box)}</hs:sec>"
+    content = archive({"mimetype": "application/hwp+zip", "Contents/section0.xml": section})
+    assert blocks(parse(content)) == ["표 제목", "칸"]
+
+
+def test_a_note_of_an_attachment_keeps_its_reason() -> None:
+    deck = office.presentation([("제목", "본문"), ("", "")])
+    parsed = parse(office.mail("본문", {"a.pptx": deck}), "a.eml")
+    assert parsed.unread == (Unread(reasons.SLIDE_WITHOUT_TEXT, detail="a.pptx (2)"),)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from rag_common.context import CALL
 from rag_common.observability import tracing
-from rag_contract.errors import InvalidArgument, Overloaded
+from rag_contract.errors import DeadlineExceeded, InvalidArgument
 from rag_ingestor.chunking.chunks import SourceFile, Split
 from rag_ingestor.ocr.tesseract import Tesseract
 from rag_ingestor.parsing.parse import IMAGE_TYPES
@@ -33,8 +33,8 @@ class PageRenderer(Protocol):
 class RecognisingSplitter:
     """Recognises at most `max_pages` pages of a document, `at_once` at a time, and then splits it.
 
-    Pages beyond that, those for which there is no time before the deadline, and those on which nothing is
-    recognised are noted in the split's `unread`.
+    Pages beyond that, and those on which nothing is recognised, are noted in the split's `unread`; those
+    for which there is no time before the deadline are noted as pages that can be recognised.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class RecognisingSplitter:
         return self._pages.media_types + IMAGE_TYPES
 
     async def split(self, file: SourceFile) -> Split:
-        """The document's text and chunks. Raises what a SplitterPool raises."""
+        """The document's text and chunks. Raises what a SplitterPool raises, and DeadlineExceeded."""
         found = await self._pages.split(replace(file, recognised={}))
         wanted = sorted(
             {page for one in found.unread if one.reason in RECOGNISABLE for page in one.pages}
@@ -59,7 +59,11 @@ class RecognisingSplitter:
         if not wanted:
             return found
         texts = await self._recognise(file, wanted[: self._max_pages])
-        return await self._pages.split(replace(file, recognised=texts))
+        if not texts and not found.text:
+            raise DeadlineExceeded("no time is left to recognise the pages")
+        # Without a text, a page counts as one that was tried: it is not tried again with the same document.
+        texts |= dict.fromkeys(wanted[self._max_pages :], "")
+        return await self._pages.split(replace(file, recognised=texts)) if texts else found
 
     async def _recognise(self, file: SourceFile, pages: Sequence[int]) -> dict[int, str]:
         with tracing.span("ocr", attributes={"rag.pages": len(pages)}):
@@ -69,16 +73,18 @@ class RecognisingSplitter:
             finally:
                 for task in tasks:
                     task.cancel()
-        return dict(zip(pages, texts, strict=True))
+        tried = zip(pages, texts, strict=True)
+        return {page: text for page, text in tried if text is not None}
 
-    async def _page(self, file: SourceFile, page: int) -> str:
+    async def _page(self, file: SourceFile, page: int) -> str | None:
+        """The text of a page; None if there is no time for it now."""
         async with self._slots:
             if not self._has_time():
-                return ""
+                return None
             try:
                 image = await self._pages.render(file, page)
-            except (InvalidArgument, Overloaded):
-                # It needs too much memory or time, or others come first: other pages are worth reading.
+            except InvalidArgument:
+                # Drawing it needs too much memory or time: other pages are still worth reading.
                 return ""
             return await self._engine.recognise(image)
 

@@ -118,6 +118,8 @@ class _Reader:
             self.builder.add(text)
         for node in _anchored(paragraph):
             for caption in _descendants(node, "caption"):
+                if _is_inside(caption, node, ("drawText", "tc", "caption", *_NOTES)):
+                    continue
                 self.builder.add("\n".join(_texts(caption)))
             if _name(node) == "tbl":
                 self.builder.add(table_text(grid_rows(_cells(node))), Kind.LINES)

@@ -1,6 +1,7 @@
 """Images: their pages, and what was recognised on them (OCR)."""
 
 import io
+import struct
 from collections.abc import Mapping
 
 from PIL import (
@@ -34,7 +35,10 @@ _PLUGINS = (
 _FORMATS = ["BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"]
 # All that Pillow imports at the first image: a sandbox can open no file later.
 Image.preinit()
-_DAMAGE = (UnidentifiedImageError, OSError, ValueError, EOFError, SyntaxError, TypeError, KeyError)
+_DAMAGE = (
+    *(UnidentifiedImageError, Image.DecompressionBombError, struct.error),
+    *(OSError, ValueError, EOFError, SyntaxError, TypeError, KeyError),
+)
 # An A3 page at 600 dots an inch has 70 million.
 _MAX_PIXELS = 100_000_000
 # Narrower images are enlarged: small letters are hardly recognised.
@@ -70,7 +74,12 @@ def parse(
     parsed = builder.parsed("", media_type)
     if not parsed.text:
         raise content_error(reasons.NOTHING_RECOGNISED)
-    builder.note_recognised(recognised, range(1, count + 1))
+    builder.note_recognised(
+        recognised, [page for page in range(1, count + 1) if page in recognised]
+    )
+    left = [page for page in range(1, count + 1) if page not in recognised]
+    if left:
+        builder.skip(reasons.PAGE_WITHOUT_TEXT, left)
     return builder.parsed("", media_type)
 
 
@@ -79,13 +88,21 @@ def render(content: bytes, page: int) -> bytes:
     with _opened(content) as image:
         try:
             image.seek(page - 1)
-            grey = _on_white(ImageOps.exif_transpose(image)).convert("L")
+            grey = _on_white(_upright(image)).convert("L")
         except _DAMAGE as error:
             raise content_error(reasons.BROKEN_IMAGE) from error
     factor = max(1, min(-(-_MIN_WIDTH // grey.width), _LONGEST_SIDE // grey.height))
     if factor > 1:
         grey = grey.resize((grey.width * factor, grey.height * factor))
     return pgm(grey.width, grey.height, grey.tobytes())
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image turned as its metadata say, or as it is if these are damaged, which may raise anything."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        return image
 
 
 def _on_white(image: Image.Image) -> Image.Image:

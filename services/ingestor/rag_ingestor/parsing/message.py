@@ -37,9 +37,18 @@ _ORIGINAL = re.compile(
     r"^[ \t]*-{2,} ?(?:Original Message|원본 메시지|원본 메일|Forwarded message|전달된 메시지) ?-{2,}",
     re.IGNORECASE | re.MULTILINE,
 )
-_SIGNATURES = frozenset(
-    {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"}
+# Signatures, and forms of the same text for other programs.
+_NO_CONTENT = frozenset(
+    {
+        *(
+            "application/pkcs7-signature",
+            "application/x-pkcs7-signature",
+            "application/pgp-signature",
+        ),
+        *("text/x-amp-html", "text/watch-html", "text/enriched", "text/richtext"),
+    }
 )
+_MESSAGES = (EML, "message/global")
 _MAX_ATTACHMENTS = 100
 _MAX_DEPTH = 4
 _MAX_NESTING = 30
@@ -78,7 +87,7 @@ def parse(content: bytes, limits: Limits, read: Reader, depth: int = 0) -> Parse
 
 @dataclass(slots=True)
 class _Contents:
-    """The parts that are a message's text, and all others but signatures."""
+    """The parts that are a message's text, and all others with content."""
 
     bodies: list[MIMEPart] = field(default_factory=list)
     attachments: list[MIMEPart] = field(default_factory=list)
@@ -88,20 +97,26 @@ def _contents(part: MIMEPart, nesting: int = 0) -> _Contents:
     """The parts of a message. Of alternatives the plain text is its text, if it has any, else the next."""
     found = _Contents()
     kind = _safely(part.get_content_type, "")
-    if part.is_multipart() and kind != EML and nesting < _MAX_NESTING:
+    if kind.startswith("multipart/") and part.is_multipart() and nesting < _MAX_NESTING:
         inner = [_contents(one, nesting + 1) for one in part.iter_parts()]
         if kind == "multipart/alternative":
             found.bodies = next(
                 (one.bodies for one in inner if any(map(_has_text, one.bodies))), []
             )
-        for one in inner:
-            found.bodies += one.bodies if kind != "multipart/alternative" else []
-            found.attachments += one.attachments
-    elif kind in (PLAIN, HTML) and part.get_content_disposition() != "attachment":
+        else:
+            found.bodies = [body for one in inner for body in one.bodies]
+        found.attachments = [other for one in inner for other in one.attachments]
+    elif kind in (PLAIN, HTML) and (nesting == 0 or not _is_file(part)):
         found.bodies.append(part)
-    elif kind not in _SIGNATURES:
+    elif kind not in _NO_CONTENT:
         found.attachments.append(part)
     return found
+
+
+def _is_file(part: MIMEPart) -> bool:
+    """Whether a part of text is an attachment: it says so, or has a file name."""
+    disposition = _safely(part.get_content_disposition, None)
+    return disposition == "attachment" or bool(_safely(part.get_filename, None))
 
 
 def _has_text(part: MIMEPart) -> bool:
@@ -124,9 +139,18 @@ def _safely(get: Callable[[], T], default: T) -> T:
 def _header(message: EmailMessage, name: str) -> str:
     """A header's text; one that is not encoded may be in any charset."""
     text = _safely(lambda: str(message[name] or ""), "")
-    if any("\udc80" <= char <= "\udcff" for char in text):
-        text = decode_text(text.encode("utf-8", "surrogateescape"))
+    raw = _raw_header(message, name)
+    if any("\udc80" <= char <= "\udcff" for char in raw):
+        text = _safely(lambda: decode_text(raw.encode("utf-8", "surrogateescape")), text)
     return " ".join(text.split())
+
+
+def _raw_header(message: EmailMessage, name: str) -> str:
+    """A header as it arrived, with bytes that are not ASCII as surrogates."""
+    for key, value in message.raw_items():
+        if key.lower() == name.lower():
+            return str(value)
+    return ""
 
 
 def _add_body(builder: ParsedBuilder, part: MIMEPart, limits: Limits, read: Reader) -> str:
@@ -183,7 +207,7 @@ def _add_attachment(
 
 def _attached(part: MIMEPart, name: str, limits: Limits, read: Reader, depth: int) -> Parsed:
     declared = _safely(part.get_content_type, "")
-    if declared == EML and part.is_multipart():
+    if declared in _MESSAGES and part.is_multipart():
         for inner in part.iter_parts():
             return parse(_safely(inner.as_bytes, b""), limits, read, depth + 1)
     content = _payload(part)

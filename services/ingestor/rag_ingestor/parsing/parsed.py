@@ -158,9 +158,10 @@ def replace_tables(
 
 def _of_attachment(unread: Unread, attachment: str) -> Unread:
     """The note of a part of an attachment: its pages are not those of the message."""
-    pages = f" ({', '.join(map(str, unread.pages))})" if unread.pages else ""
-    said = unread.detail or f"{reasons.UNREAD[unread.reason][0]}{pages}"
-    return Unread(reasons.ATTACHMENT_UNREAD, detail=f"{attachment}: {said}")
+    recognisable = unread.reason in reasons.RECOGNISABLE
+    reason = reasons.ATTACHMENT_PAGES_UNREAD if recognisable else unread.reason
+    pages = f"({', '.join(map(str, unread.pages))})" if unread.pages else ""
+    return Unread(reason, detail=" ".join(filter(None, (attachment, unread.detail, pages))))
 
 
 def places_within(places: Sequence[Place], start: int, end: int) -> Sequence[Place]:
@@ -223,7 +224,8 @@ class ParsedBuilder:
 
     def add_rows(self, rows: Sequence[tuple[int, str]], sheet: str = "") -> None:
         """Append a table as a block with a line for each row, which comes with its number in the sheet."""
-        filled = [(number, line) for number, line in rows if line.strip()]
+        printable = [(number, _UNPRINTABLE.sub("", line)) for number, line in rows]
+        filled = [(number, line) for number, line in printable if line.strip()]
         before = len(self._blocks)
         self.add("\n".join(line for _, line in filled), Kind.LINES)
         if len(self._blocks) == before:

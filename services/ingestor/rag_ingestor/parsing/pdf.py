@@ -42,9 +42,12 @@ def parse(content: bytes, limits: Limits, recognised: Mapping[int, str] | None =
         builder = ParsedBuilder(limits)
         outline = _outline(document)
         pages = [_read_page(document, index) for index in range(len(document))]
-        unread = [at for at, page in enumerate(pages, 1) if page.fault in _RECOGNISABLE]
-        for at in unread if recognised else ():
-            pages[at - 1] = _recognised_page((recognised or {}).get(at, ""))
+        tried = recognised or {}
+        found = [
+            at for at, page in enumerate(pages, 1) if page.fault in _RECOGNISABLE and at in tried
+        ]
+        for at in found:
+            pages[at - 1] = _recognised_page(tried[at])
         columns = _Columns()
         for index, lines in enumerate(without_running_lines([page.lines for page in pages])):
             text = _rejoin_words("\n".join(line.text for line in lines))
@@ -55,8 +58,7 @@ def parse(content: bytes, limits: Limits, recognised: Mapping[int, str] | None =
             numbers = [at for at, page in enumerate(pages, 1) if page.fault == reason]
             if numbers:
                 builder.skip(_UNREAD[reason], numbers)
-        if recognised:
-            builder.note_recognised(recognised, unread)
+        builder.note_recognised(tried, found)
         parsed = builder.parsed(single_line(document.get_metadata_value("Title")), PDF)
     if not parsed.text and (recognised or not parsed.unread or recognised is None):
         if recognised:

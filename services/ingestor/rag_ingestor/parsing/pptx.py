@@ -29,6 +29,7 @@ from rag_ingestor.parsing.values import number_text
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
+_NUMBERS = (f"{_C}numCache", f"{_C}numLit")
 _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 # Placeholders whose text is the same or counted on every slide.
 _RUNNING = (PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER)
@@ -181,13 +182,19 @@ def _chart(space: etree._Element) -> Iterator[tuple[str, Kind]]:
 
 
 def _points(series: etree._Element, *names: str) -> dict[int, str]:
-    """The stored values of a part of a series, by their index."""
-    found = {}
+    """The stored values of a part of a series, by their index; of labels of several levels the lowest."""
+    found: dict[int, str] = {}
     for name in names:
-        for point in series.iterfind(f"{_C}{name}//{_C}pt"):
-            text = point.findtext(f"{_C}v") or ""
-            found[int(point.get("idx", "0"))] = number_text(text)
+        for cache in series.iterfind(f"{_C}{name}//{_C}pt/.."):
+            write = number_text if cache.tag in _NUMBERS else _one_line
+            for point in cache.iterfind(f"{_C}pt"):
+                index = int(point.get("idx", "0"))
+                found.setdefault(index, write(point.findtext(f"{_C}v") or ""))
     return found
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _diagram(shape: Any) -> Iterator[str]:

@@ -86,6 +86,7 @@ SHAPE_UNREAD = "SHAPE_UNREAD"
 SECTION_UNREAD = "SECTION_UNREAD"
 PARTS_UNREAD = "PARTS_UNREAD"
 ATTACHMENT_UNREAD = "ATTACHMENT_UNREAD"
+ATTACHMENT_PAGES_UNREAD = "ATTACHMENT_PAGES_UNREAD"
 ATTACHMENTS_LEFT_OUT = "ATTACHMENTS_LEFT_OUT"
 NAME_MISMATCH = "NAME_MISMATCH"
 PAGE_NOT_RECOGNISED = "PAGE_NOT_RECOGNISED"
@@ -131,6 +132,10 @@ UNREAD = {
     ATTACHMENT_UNREAD: (
         "an attachment that cannot be read",
         "읽을 수 없는 첨부 파일이 있습니다.",
+    ),
+    ATTACHMENT_PAGES_UNREAD: (
+        "pages of an attachment without text, perhaps scanned",
+        "첨부 파일에 글이 없는 쪽이 있습니다. 스캔한 쪽일 수 있습니다.",
     ),
     ATTACHMENTS_LEFT_OUT: (
         "attachments beyond the limit of number or depth",

@@ -1,11 +1,13 @@
 """Detects a document's format by its content."""
 
+import io
 import re
 import stat
 import struct
 import zipfile
 import zlib
-from io import BytesIO
+
+import olefile  # type: ignore[import-untyped]
 
 from rag_ingestor.parsing import reasons
 from rag_ingestor.parsing.parsed import (
@@ -149,6 +151,7 @@ _UNSUPPORTED_MIMETYPES = {
     b"application/epub+zip": reasons.EPUB,
     b"application/vnd.oasis.opendocument": reasons.OPEN_DOCUMENT,
 }
+_STREAMS = {"FileHeader": HWP, "Workbook": XLS, "Book": XLS}
 _OTHER_STREAMS = ("WordDocument", "PowerPoint Document", "__nameid_version")
 _IMAGES = {
     b"\x89PNG\r\n\x1a\n": PNG,
@@ -198,6 +201,26 @@ def _is_message(content: bytes, name: str) -> bool:
 
 
 def _ole_media_type(content: bytes) -> str:
+    """By the streams of the root: a letter may have a workbook in it, and the other way round."""
+    streams = _root_streams(content)
+    for name, media_type in _STREAMS.items():
+        if name in streams:
+            return media_type
+    if streams:
+        raise content_error(reasons.ENCRYPTED if "EncryptedPackage" in streams else reasons.OFFICE)
+    return _damaged_ole_type(content)
+
+
+def _root_streams(content: bytes) -> set[str]:
+    """The names of the streams that are in no folder; empty for a damaged file."""
+    try:
+        with olefile.OleFileIO(io.BytesIO(content)) as file:
+            return {path[0] for path in file.listdir() if len(path) == 1}
+    except (OSError, ValueError, IndexError, struct.error, RecursionError):
+        return set()
+
+
+def _damaged_ole_type(content: bytes) -> str:
     """[MS-CFB] names are UTF-16; HWP 5 stores its signature in a stream of plain bytes."""
     if "EncryptedPackage".encode("utf-16-le") in content:
         raise content_error(reasons.ENCRYPTED)
@@ -213,7 +236,7 @@ def _ole_media_type(content: bytes) -> str:
 
 def _archive(content: bytes) -> str:
     try:
-        with zipfile.ZipFile(BytesIO(content)) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.NameToInfo
             if any(map(_leads_out, archive.infolist())):
                 raise content_error(reasons.OUTSIDE)

@@ -36,9 +36,9 @@ def parse(content: bytes, limits: Limits) -> Parsed:
     # Characters beyond U+FFFF are written as two halves.
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     builder = ParsedBuilder(limits)
-    for is_row, lines in groupby(text.split("\n"), key=lambda line: line.count(_CELL) > 1):
+    for is_row, lines in groupby(text.split("\n"), key=_is_row):
         if is_row:
-            rows = [[cell.strip() for cell in line.split(_CELL)[:-1]] for line in lines]
+            rows = [[cell.strip() for cell in line.strip().split(_CELL)[:-1]] for line in lines]
             builder.add(table_text(rows), Kind.LINES)
         else:
             for line in lines:
@@ -46,3 +46,8 @@ def parse(content: bytes, limits: Limits) -> Parsed:
     if _LEFT_OUT.search(content):
         builder.skip(reasons.PARTS_UNREAD)
     return builder.parsed("", RTF)
+
+
+def _is_row(line: str) -> bool:
+    """Whether a line is a row: striprtf ends each of its cells, the last one as well."""
+    return line.count(_CELL) > 1 and line.rstrip().endswith(_CELL)

@@ -74,8 +74,8 @@ def has_head(rows: Sequence[Sequence[str]]) -> bool:
     """
     first, rest = rows[0], rows[1:]
     names = [name for name in first if name]
-    short = all(len(name) <= _LONGEST_NAME and not is_number(name) for name in names)
-    if first[0] and _PERIOD.fullmatch(first[0]):
+    short = all(len(name) <= _LONGEST_NAME for name in names)
+    if _has_data(rows) or (first[0] and _PERIOD.fullmatch(first[0])):
         return False
     if not rest or not short or len(names) < len(first) - 1 or len(set(names)) < len(names):
         return False
@@ -84,6 +84,18 @@ def has_head(rows: Sequence[Sequence[str]]) -> bool:
     typed = sum(bool(_DIGIT.search(row[-1])) for row in rest if row)
     usual = any(map(is_usual_name, names))
     return usual or (len(rest) > 1 and typed == len(rest) and not _are_keys(rows))
+
+
+def _has_data(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row has a number, which is none of a period or has such below it."""
+    return any(
+        is_number(cell)
+        or (
+            _PERIOD.fullmatch(cell) is not None
+            and any(at < len(row) and _PERIOD.fullmatch(row[at]) for row in rows[1:])
+        )
+        for at, cell in enumerate(rows[0])
+    )
 
 
 def is_number(cell: str) -> bool:
@@ -101,7 +113,8 @@ def _spans(rows: Sequence[Sequence[str]]) -> bool:
     if len(rows) < 3 or len(rows[0]) != len(rows[1]):
         return False
     wide = any(left and left == right for left, right in pairwise(rows[0]))
-    return wide and not any(is_number(cell) or len(cell) > _LONGEST_NAME for cell in rows[1])
+    short = all(len(cell) <= _LONGEST_NAME for cell in (*rows[0], *rows[1]))
+    return wide and short and not _has_data(rows[1:])
 
 
 def _merge_rows(upper: Sequence[str], lower: Sequence[str]) -> list[str]:

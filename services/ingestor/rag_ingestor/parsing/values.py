@@ -9,7 +9,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.15g}"
+        return str(int(value)) if value.is_integer() and abs(value) < 1e17 else f"{value:.15g}"
     if isinstance(value, datetime.datetime):
         return value.date().isoformat() if value.time() == datetime.time() else str(value)
     return " ".join(str(value).split())

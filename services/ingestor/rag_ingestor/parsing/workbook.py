@@ -23,7 +23,7 @@ from rag_ingestor.parsing.values import value_text
 # Excel's own limit is 17 billion cells.
 _MAX_CELLS = 4_000_000
 _APART = re.compile(
-    r"xl/(?:comments\d*|threadedComments/[^/]+|drawings/drawing\d+|charts/chart\d+)\.xml",
+    r"xl/(?:comments\d*|comments/comment\d+|threadedComments/[^/]+|drawings/drawing\d+|charts/chart\d+)\.xml",
     re.IGNORECASE,
 )
 _DRAWN_TEXT = b"<a:t>"
@@ -73,7 +73,7 @@ def _has_text_apart(archive: Archive) -> bool:
     """Whether a workbook has comments, or text boxes and charts with text."""
     names = filter(_APART.fullmatch, archive.names)
     return any(
-        "comments" in name.lower() or _DRAWN_TEXT in (archive.read(name) or b"") for name in names
+        "comment" in name.lower() or _DRAWN_TEXT in (archive.read(name) or b"") for name in names
     )
 
 
