@@ -32,6 +32,7 @@ COMBINING = "has too many combining marks on one character"
 MISMATCH = "is not what its declared media type says"
 ZIP = "is a ZIP archive, not an office document"
 OFFICE = "is a legacy Office document (DOC or PPT), which is not supported; save it as DOCX or PPTX"
+OUTLOOK = "is an Outlook message (MSG), which is not supported; save it as EML"
 OPEN_DOCUMENT = "is an OpenDocument file other than a spreadsheet, which is not supported"
 HWPML = "is an HWPML document, which is not supported; save it as HWP or HWPX"
 IMAGE = "is an image; recognise its text first (OCR)"
@@ -68,6 +69,7 @@ KOREAN = {
     MISMATCH: "내용이 선언한 미디어 유형과 다릅니다.",
     ZIP: "오피스 문서가 아닌 ZIP 압축 파일입니다.",
     OFFICE: "지원하지 않는 옛 Office 문서(DOC, PPT)입니다. DOCX나 PPTX로 저장해 주세요.",
+    OUTLOOK: "지원하지 않는 Outlook 메시지(MSG)입니다. EML로 저장해 주세요.",
     OPEN_DOCUMENT: "스프레드시트가 아닌 OpenDocument 파일은 지원하지 않습니다.",
     HWPML: "지원하지 않는 HWPML 문서입니다. HWP나 HWPX로 저장해 주세요.",
     IMAGE: "그림입니다. 먼저 문자 인식(OCR)을 해 주세요.",

@@ -152,6 +152,7 @@ _UNSUPPORTED_MIMETYPES = {
     b"application/vnd.oasis.opendocument": reasons.OPEN_DOCUMENT,
 }
 _STREAMS = {"FileHeader": HWP, "Workbook": XLS, "Book": XLS}
+_OUTLOOK = "__properties_version1.0"
 _OTHER_STREAMS = ("WordDocument", "PowerPoint Document", "__nameid_version")
 _IMAGES = {
     b"\x89PNG\r\n\x1a\n": PNG,
@@ -206,6 +207,8 @@ def _ole_media_type(content: bytes) -> str:
     for name, media_type in _STREAMS.items():
         if name in streams:
             return media_type
+    if _OUTLOOK in streams:
+        raise content_error(reasons.OUTLOOK)
     if streams:
         raise content_error(reasons.ENCRYPTED if "EncryptedPackage" in streams else reasons.OFFICE)
     return _damaged_ole_type(content)
