@@ -178,7 +178,7 @@ def test_a_language_that_is_not_installed_is_said() -> None:
 async def test_pages_without_time_can_be_recognised_later(
     splitter: RecognisingSplitter,
 ) -> None:
-    token = CALL.set(Call("request-1", "0" * 32, time.monotonic() + 20.0))
+    token = CALL.set(Call("request-1", "0" * 32, time.monotonic() + 15.0))
     try:
         split = await splitter.split(SourceFile(scanned_pdf(scan(LEAVE), "Text."), "a.pdf"))
         assert split.unread == (Unread(reasons.PAGE_WITHOUT_TEXT, (1,)),)

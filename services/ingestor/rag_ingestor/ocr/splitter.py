@@ -14,7 +14,9 @@ from rag_ingestor.parsing.parse import IMAGE_TYPES
 from rag_ingestor.parsing.reasons import RECOGNISABLE
 
 # What embedding and storing a document of some pages may take, in seconds.
-_STORE_SECONDS = 30.0
+_STORE_SECONDS = 10.0
+# With less time a page is not begun: most take about so long.
+_LEAST_SECONDS = 10.0
 
 
 class PageRenderer(Protocol):
@@ -60,7 +62,7 @@ class RecognisingSplitter:
             return found
         texts = await self._recognise(file, wanted[: self._max_pages])
         if not texts and not found.text:
-            raise DeadlineExceeded("no time is left to recognise the pages")
+            raise DeadlineExceeded("no time is left to recognise the pages: set a later deadline")
         # Without a text, a page counts as one that was tried: it is not tried again with the same document.
         texts |= dict.fromkeys(wanted[self._max_pages :], "")
         return await self._pages.split(replace(file, recognised=texts)) if texts else found
@@ -79,16 +81,20 @@ class RecognisingSplitter:
     async def _page(self, file: SourceFile, page: int) -> str | None:
         """The text of a page; None if there is no time for it now."""
         async with self._slots:
-            if not self._has_time():
+            seconds = _seconds_left()
+            if seconds is not None and seconds < _LEAST_SECONDS:
                 return None
             try:
-                image = await self._pages.render(file, page)
+                async with asyncio.timeout(seconds):
+                    return await self._engine.recognise(await self._pages.render(file, page))
             except InvalidArgument:
                 # Drawing it needs too much memory or time: other pages are still worth reading.
                 return ""
-            return await self._engine.recognise(image)
+            except TimeoutError:
+                return None
 
-    def _has_time(self) -> bool:
-        """Whether a page can be recognised, and the document then stored, before the call's deadline."""
-        call = CALL.get()
-        return call is None or call.remaining > self._engine.seconds + _STORE_SECONDS
+
+def _seconds_left() -> float | None:
+    """The time for recognising pages, after which the document can still be stored; None without a deadline."""
+    call = CALL.get()
+    return None if call is None else call.remaining - _STORE_SECONDS
