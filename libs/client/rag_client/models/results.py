@@ -28,9 +28,10 @@ class Location:
     attachment: str = ""
 
     def __str__(self) -> str:
-        rows = f"{self.first_row}-{self.last_row}" if self.last_row > self.first_row else ""
-        row = rows or (str(self.first_row) if self.first_row else "")
-        return " ".join(filter(None, (self.attachment, self.sheet, row and f"row {row}")))
+        row = f"row {self.first_row}" if self.first_row else ""
+        if self.last_row > self.first_row:
+            row = f"rows {self.first_row}-{self.last_row}"
+        return " ".join(filter(None, (self.attachment, self.sheet, row)))
 
 
 @dataclass(frozen=True, slots=True)
