@@ -108,7 +108,7 @@ def app_error(error: grpc.RpcError, token: object = None) -> AppError:
 
     `token` is the client's credential: if it is a NoToken, TokenMissing states where one was searched for.
     """
-    if any(text in (error.details() or "") for text in _INSECURE):
+    if _says(error, _INSECURE):
         return ConnectionInsecure(
             "no secure connection to the gateway: its certificate must be valid for this host name "
             "and signed by a trusted authority"
@@ -131,10 +131,12 @@ _UNCONNECTED = ("connections to all backends failing", "failed to connect to all
 
 def _is_unconnected(error: grpc.RpcError) -> bool:
     """Whether no connection was made for the call; a certificate that is refused now is refused again."""
+    return _says(error, _UNCONNECTED) and not _says(error, _INSECURE)
+
+
+def _says(error: grpc.RpcError, texts: Sequence[str]) -> bool:
     details = error.details() or ""
-    if any(text in details for text in _INSECURE):
-        return False
-    return any(text in details for text in _UNCONNECTED)
+    return any(text in details for text in texts)
 
 
 def _pushback(error: grpc.RpcError) -> float | None:

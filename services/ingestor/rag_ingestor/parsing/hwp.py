@@ -29,8 +29,9 @@ def parse(content: bytes, limits: Limits) -> Parsed:
         with unhwp.parse_bytes(content) as result:
             document: Node = json.loads(result.json)
     except unhwp.UnhwpError as error:
-        encrypted = error.kind == unhwp.ErrorKind.ENCRYPTED
-        raise content_error(reasons.ENCRYPTED if encrypted else reasons.BROKEN_HWP) from error
+        if error.kind == unhwp.ErrorKind.ENCRYPTED:
+            raise content_error(reasons.ENCRYPTED) from error
+        raise
     metadata = document["metadata"]
     builder = ParsedBuilder(limits)
     for section in document["sections"]:

@@ -186,7 +186,7 @@ def _reader(media_type: str) -> Callable[..., Parsed]:
 
 
 def _guarded(media_type: str, content: bytes, limits: Limits) -> Parsed:
-    """The document, read by a library that may raise anything for a damaged file."""
+    """The document, read by a library that may raise anything for a damaged file: that is handled here."""
     try:
         return _reader(media_type)(content, limits)
     except (InvalidArgument, MemoryError):

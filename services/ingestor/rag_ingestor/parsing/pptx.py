@@ -8,7 +8,6 @@ import pptx
 from lxml import etree
 from pptx.enum.shapes import PP_PLACEHOLDER
 from pptx.exc import InvalidXmlError as XmlError
-from pptx.exc import PackageNotFoundError
 from pptx.shapes.group import GroupShape
 
 from rag_contract.errors import InvalidArgument
@@ -44,12 +43,9 @@ def parse(content: bytes, limits: Limits) -> Parsed:
     InvalidArgument.
     """
     with opened(content, limits, reasons.BROKEN_PPTX):
-        try:
-            presentation = pptx.Presentation(io.BytesIO(content))
-            slides = list(presentation.slides)
-            title = single_line(presentation.core_properties.title or "")
-        except (PackageNotFoundError, KeyError, AttributeError, ValueError) as error:
-            raise content_error(reasons.BROKEN_PPTX) from error
+        presentation = pptx.Presentation(io.BytesIO(content))
+        slides = list(presentation.slides)
+        title = single_line(presentation.core_properties.title or "")
     if len(slides) > limits.max_pages:
         raise content_error(reasons.TOO_MANY_PAGES)
     builder = ParsedBuilder(limits)

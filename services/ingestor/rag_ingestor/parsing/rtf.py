@@ -6,14 +6,7 @@ from itertools import groupby
 from striprtf.striprtf import rtf_to_text
 
 from rag_ingestor.parsing import reasons
-from rag_ingestor.parsing.parsed import (
-    RTF,
-    Kind,
-    Limits,
-    Parsed,
-    ParsedBuilder,
-    content_error,
-)
+from rag_ingestor.parsing.parsed import RTF, Kind, Limits, Parsed, ParsedBuilder
 from rag_ingestor.parsing.tables import table_text
 
 _CODE_PAGE = re.compile(rb"\\ansicpg(\d{3,5})")
@@ -24,15 +17,12 @@ _CELL = "|"
 
 
 def parse(content: bytes, limits: Limits) -> Parsed:
-    """The text; notes, headers, footers and text boxes are noted as unread. Raises InvalidArgument."""
+    """The text; notes, headers, footers and text boxes are noted as unread."""
     found = _CODE_PAGE.search(content[:4096])
     encoding = f"cp{found[1].decode()}" if found else "cp1252"
-    try:
-        text = rtf_to_text(  # type: ignore[no-untyped-call]
-            content.decode("latin-1"), encoding=encoding, errors="replace"
-        )
-    except (LookupError, ValueError, TypeError, RecursionError) as error:
-        raise content_error(reasons.BROKEN_RTF) from error
+    text = rtf_to_text(  # type: ignore[no-untyped-call]
+        content.decode("latin-1"), encoding=encoding, errors="replace"
+    )
     # Characters beyond U+FFFF are written as two halves.
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     builder = ParsedBuilder(limits)

@@ -44,8 +44,6 @@ def parse(content: bytes, limits: Limits) -> Parsed:
         workbook = calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
     except calamine.PasswordError as error:
         raise content_error(reasons.ENCRYPTED) from error
-    except (calamine.CalamineError, OSError, ValueError) as error:
-        raise content_error(reasons.BROKEN_WORKBOOK) from error
     builder = ParsedBuilder(limits)
     cells = 0
     for one in workbook.sheets_metadata:

@@ -140,7 +140,8 @@ class IngestionService:
         """
         timings = StageTimings()
         # Text that was recognised is another version of the document: its passages are others.
-        versions = [_version(spec, file.content, recognised) for recognised in (False, True)]
+        plain = _version(spec, file.content)
+        versions = (plain, _recognised(plain))
         document_id = spec.document_id or _content_id(file.content)
         present = await self._store.get(tenant, spec.collection, document_id)
         same = present if present and present.version in versions else None
@@ -193,7 +194,12 @@ def _document(spec: DocumentSpec, document_id: str, version: str, split: Split) 
     return document
 
 
-def _version(spec: DocumentSpec, content: bytes, recognised: bool) -> str:
+def _recognised(version: str) -> str:
+    """The version of the same document with recognised text."""
+    return hashlib.sha256(f"{version} recognised".encode()).hexdigest()[:32]
+
+
+def _version(spec: DocumentSpec, content: bytes) -> str:
     fields = [
         spec.title,
         spec.uri,
@@ -201,7 +207,6 @@ def _version(spec: DocumentSpec, content: bytes, recognised: bool) -> str:
         spec.media_type,
         spec.metadata,
         _PIPELINE_VERSION,
-        *(["recognised"] if recognised else []),
     ]
     digest = hashlib.sha256(json.dumps(fields, sort_keys=True, ensure_ascii=False).encode())
     digest.update(content)
